@@ -115,6 +115,11 @@ class Delivery:
     problems: tuple[Problem, ...] = ()
     ended_at: Millis | None = None
 
+    @property
+    def at_rest(self) -> bool:
+        """Tell whether it has ended and nothing is asked of it, not even to be looked at again."""
+        return self.state.ended and self.due_at is None
+
     def evolve(self, **changes: Any) -> "Delivery":
         """Return a copy with these fields changed."""
         return replace(self, **changes)

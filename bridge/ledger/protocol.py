@@ -1,6 +1,18 @@
 """The ledger: the one durable store of deliveries, attempts, requests and cursors.
 
-Every method is one transaction. A method that returned has committed; one that raised has changed nothing.
+Every method is one transaction, but for the sweeps ``recheck`` and ``prune``, which go through the ledger in bounded
+ones. A method that returned has committed; one that raised has changed nothing. A caller that is cancelled while it
+waits may find its change committed all the same.
+
+What the terms mean, for every implementation:
+
+- The *newest* delivery of a document is the one that was inserted last.
+- A delivery is *being worked on* while its state is ``working``, or while it has ended and a recheck holds a live lease.
+- A lease is *live* while ``lease_until`` is later than now. A ``working`` delivery without a lease counts as one whose
+  lease has ended.
+- At most one delivery of a document is being worked on under a live lease.
+- The *token* is raised by every claim, and by everything else that makes a delivery due that nobody works on
+  (``intake``, ``deliver_now``, ``retry``, ``recheck``, ``take_back``): so whoever still holds an older copy is fenced off.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -20,6 +32,9 @@ from bridge.delivery.model import (
 )
 from connectors.ports import Listing
 
+MAX_PAGE = 500
+"""The most deliveries that one page holds; a larger ``limit`` is taken as this one."""
+
 
 class LedgerError(Exception):
     """The ledger could not do what was asked; ``code`` is stable."""
@@ -34,9 +49,18 @@ class LeaseLostError(LedgerError):
 
 
 class LedgerInUseError(LedgerError):
-    """Another process holds this ledger. An embedded ledger has exactly one writer."""
+    """Another process holds this ledger. An embedded ledger has exactly one writer.
+
+    ``path`` is the ledger's file, ``pid`` the holder's process id, None when it could not be read.
+    """
 
     code = "ledger_in_use"
+
+    def __init__(self, path: str, pid: int | None) -> None:
+        holder = f"process {pid}" if pid else "another process"
+        super().__init__(f"The ledger {path} is in use by {holder}; stop it first, or use another store.")
+        self.path = path
+        self.pid = pid
 
 
 class LedgerFullError(LedgerError):
@@ -49,6 +73,18 @@ class LedgerTooNewError(LedgerError):
     """The ledger was written by a newer version of the bridge."""
 
     code = "ledger_too_new"
+
+
+class LedgerClosedError(LedgerError):
+    """The ledger was closed; nothing more can be asked of it."""
+
+    code = "ledger_closed"
+
+
+class LedgerStoreError(LedgerError):
+    """The ``store`` of the configuration names nothing that can be opened as a ledger."""
+
+    code = "ledger_store"
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +112,12 @@ class PollLease:
 
 @dataclass(frozen=True, slots=True)
 class Intake:
-    """What a page of listings became: new deliveries, and deliveries whose document is read once more."""
+    """What a page of listings became: new deliveries, and deliveries whose document is read once more.
+
+    ``seen`` counts the documents of the page. ``queued`` counts those that got a new delivery, ``rechecked`` those
+    whose ended delivery is due for a recheck or will be once the work on it is over. ``deliveries`` holds the id
+    of the newest delivery of each document, in the order in which the documents were first listed.
+    """
 
     seen: int
     queued: int
@@ -103,6 +144,7 @@ class ClaimFilter:
     """Which due deliveries may be claimed. Empty ``steps`` means every step.
 
     ``except_schemas`` leaves out deliveries of these schemas; ``except_ids`` those already held by this process.
+    A delivery whose schema is not known yet is left out by neither.
     """
 
     steps: frozenset[Step] = frozenset()
@@ -110,7 +152,57 @@ class ClaimFilter:
     except_ids: frozenset[str] = frozenset()
 
 
-class Ledger(Protocol):
+class LedgerReader(Protocol):
+    """The reading half of the ledger. A read sees everything that was committed before it began."""
+
+    async def next_due(self, tenant: str, now: Millis) -> Millis | None:
+        """When the tenant's next delivery becomes claimable; None when nothing waits.
+
+        A moment at or before now means: at once. A delivery that has to wait for another one of its document counts
+        with the end of that one's lease.
+        """
+
+    async def previous(self, delivery: Delivery) -> Delivery | None:
+        """Return the newest delivery of the same document that ``succeeded`` or may have written, other than this one.
+
+        One may have written when ``may_exist`` is set or ``record_id`` is known.
+        """
+
+    async def poll_state(self, tenant: str) -> PollState:
+        """Return where the tenant's outbox is being read; an empty state for a tenant that was never polled."""
+
+    async def delivery(self, delivery_id: str) -> Delivery | None:
+        """Return one delivery."""
+
+    async def deliveries(self, wanted: DeliveryFilter, *, limit: int, cursor: str | None = None) -> DeliveryPage:
+        """Return deliveries, newest first, by pages of at most ``MAX_PAGE``. Raises ``ValueError`` for a cursor it never gave.
+
+        Deliveries that are inserted while someone turns the pages neither repeat nor hide any on the later ones.
+        """
+
+    async def attempts(self, delivery_id: str) -> tuple[Attempt, ...]:
+        """Return the attempts of a delivery, oldest first."""
+
+    async def requests(self, delivery_id: str) -> tuple[RequestRecord, ...]:
+        """Return the outgoing requests of a delivery, oldest first."""
+
+    async def counts(self, tenant: str) -> TenantCounts:
+        """Count a tenant's deliveries by state; every state is there.
+
+        ``oldest_queued_at`` is when the delivery that came first among the ``queued`` ones was created.
+        """
+
+    async def mapping_text(self, digest: str) -> str | None:
+        """Return the text of a mapping that was kept."""
+
+    async def close(self) -> None:
+        """Finish what is being written and let go of every connection. May be called more than once.
+
+        Whatever is asked of the ledger afterwards raises ``LedgerClosedError``.
+        """
+
+
+class Ledger(LedgerReader, Protocol):
     """The ledger's contract; one conformance suite holds every implementation to it."""
 
     async def intake(
@@ -127,46 +219,74 @@ class Ledger(Protocol):
         """Turn listings into deliveries, and move the tenant's cursor to ``next_cursor`` in the same transaction if ``poll`` is given.
 
         For each document, by its newest delivery: none → a new one, queued and due now; queued → its listing is
-        brought up to date; working → ``again`` is set; ended → step ``recheck``, due now, its state untouched.
+        brought up to date, and its due time stays; being worked on → ``again`` is set; ended → step ``recheck``,
+        due now, its state untouched. In every case the delivery takes the listing and ``seen_at``. What a listing
+        does not say (None, or no metadata at all) stays as it was. The schema a listing names is the delivery's
+        until its document was fetched.
         A listing given twice in one call counts once, the later one wins.
-        Raises ``LeaseLostError`` when ``poll`` is no longer the holder.
+        ``new_id`` is called once for each document, on the caller's thread, whether or not the id is needed.
+        Raises ``LeaseLostError`` when ``poll`` is no longer the holder: when another took it, or it was given back.
         """
 
-    async def deliver_now(self, tenant: str, listing: Listing, now: Millis, *, new_id: Callable[[], str], force: bool) -> Delivery:
+    async def deliver_now(
+        self, tenant: str, listing: Listing, now: Millis, *, new_id: Callable[[], str], force: bool
+    ) -> Delivery:
         """Bring one document in because a person asked; return its newest delivery, under way.
 
         As ``intake``, except: an ended ``failed``, ``skipped``, ``parked`` or ``superseded`` delivery is queued
         afresh as by ``retry``; a ``succeeded`` one is rechecked, or with ``force`` queued afresh with ``force`` set.
-        A queued one is made due now.
+        A queued one is made due now. ``force`` is set on a new and on a queued one as well; one that is being
+        worked on keeps its own.
         """
 
     async def retry(self, delivery_id: str, now: Millis, *, pinned: bool) -> Delivery | None:
-        """Queue an ended delivery afresh: due now, step ``fetch``, schedule from its start, ``outcome`` and ``callback`` cleared.
+        """Queue an ended delivery afresh, by ``transitions.afresh``: due now, step ``fetch``, schedule from its start.
 
-        One that is queued is made due now; one that is being worked on is left as it is. What is known of the row
-        at the destination stays. A delivery parked in step ``report`` starts over as well. None when there is no such delivery.
+        ``outcome``, ``callback``, ``execution_id``, error and problems are cleared. One that is queued is made due
+        now; one that is being worked on is left as it is. What is known of the row at the destination stays. A
+        delivery parked in step ``report`` starts over as well. None when there is no such delivery.
         """
 
     async def recheck(self, tenant: str, now: Millis, *, schema: str, mapping_digest: str) -> int:
-        """Make every newest, failed delivery of this schema whose mapping differs from the digest due for a recheck."""
+        """Make every newest, failed delivery of this schema whose mapping differs from the digest due for a recheck.
 
-    async def claim(self, tenant: str, now: Millis, *, limit: int, lease_until: Millis, only: ClaimFilter) -> list[Delivery]:
+        One that failed before it had a mapping differs. One that is being rechecked right now is rechecked once
+        more. Returns how many there were.
+        """
+
+    async def claim(
+        self, tenant: str, now: Millis, *, limit: int, lease_until: Millis, only: ClaimFilter
+    ) -> list[Delivery]:
         """Claim up to ``limit`` due deliveries, oldest due first: token raised, lease set, a ``queued`` one set to ``working``.
 
-        Due: ``due_at`` ≤ now and no live lease; or ``working`` with a lease that ended.
+        Due: ``due_at`` ≤ now and no live lease; or ``working`` with a lease that ended, which counts as due since then.
+        A delivery whose document has another one under a live lease is left where it is. ``again`` is cleared when
+        the step is ``fetch`` or ``recheck``, since the document is about to be read. ``due_at`` stays.
         """
 
     async def save(self, save: Save) -> None:
-        """Store a step. Raises ``LeaseLostError`` when the delivery's token is no longer the current one."""
+        """Store a step. Raises ``LeaseLostError`` when the delivery's token is no longer the current one.
+
+        The copy that is saved may be older than what ``intake`` wrote meanwhile, so not all of it counts:
+
+        - ``listing``, ``seen_at``, ``trigger``, ``created_at`` and the identity belong to intake: they stay as stored.
+        - ``again`` is never lost: it is set if it was set in either.
+        - ``lease_until`` is stored for a ``working`` delivery, and for an ended one whose ``due_at`` is the stored
+          one, that is in the midst of a recheck. Otherwise the lease is given up, whatever the copy says.
+        - An ended delivery that rests (no ``due_at``) although ``again`` is set does not rest: ``again`` is cleared,
+          the step becomes ``recheck``, and it is due at once.
+        - A ``successor`` is inserted as it is given. When ``again`` was set, it takes the stored listing and
+          ``seen_at``, and the recheck is left to it: ``again`` is cleared and its predecessor rests.
+
+        Raises ``ValueError`` for a request, attempt or successor that belongs to another delivery or document.
+        """
 
     async def take_back(self, now: Millis) -> int:
-        """End every lease of holders that are known to be gone; called once at start. Returns how many there were."""
+        """End every lease of holders that are known to be gone; called once at start. Returns how many there were.
 
-    async def next_due(self, tenant: str, now: Millis) -> Millis | None:
-        """When the tenant's next delivery becomes claimable; None when nothing waits."""
-
-    async def previous(self, delivery: Delivery) -> Delivery | None:
-        """Return the newest delivery of the same document that ``succeeded`` or may have written, other than this one."""
+        A ``working`` delivery becomes ``queued``, due now, its step kept; an interrupted recheck stays due. Leases on
+        polls end as well and count.
+        """
 
     async def acquire_poll(self, tenant: str, now: Millis, *, lease_until: Millis) -> PollLease | None:
         """Take the right to poll; None while another holds it."""
@@ -177,51 +297,32 @@ class Ledger(Protocol):
         A lease that was lost in the meantime changes nothing.
         """
 
-    async def poll_state(self, tenant: str) -> PollState:
-        """Return where the tenant's outbox is being read."""
-
-    async def delivery(self, delivery_id: str) -> Delivery | None:
-        """Return one delivery."""
-
-    async def deliveries(self, wanted: DeliveryFilter, *, limit: int, cursor: str | None = None) -> DeliveryPage:
-        """Return deliveries, newest first, by pages. Raises ``ValueError`` for a cursor it never gave."""
-
-    async def attempts(self, delivery_id: str) -> tuple[Attempt, ...]:
-        """Return the attempts of a delivery, oldest first."""
-
-    async def requests(self, delivery_id: str) -> tuple[RequestRecord, ...]:
-        """Return the outgoing requests of a delivery, oldest first."""
-
-    async def counts(self, tenant: str) -> TenantCounts:
-        """Count a tenant's deliveries by state."""
-
     async def store_mapping(self, digest: str, name: str, text: str, now: Millis) -> None:
-        """Keep the text of a mapping by its digest, so that a retry can use the same one later."""
-
-    async def mapping_text(self, digest: str) -> str | None:
-        """Return the text of a mapping that was kept."""
+        """Keep the text of a mapping by its digest, so that a retry can use the same one later. May be repeated."""
 
     async def prune(self, *, deliveries_before: Millis, requests_before: Millis) -> Mapping[str, int]:
         """Remove ended deliveries last seen or changed before the first moment, and requests sent before the second.
 
-        Returns how many rows went, by kind: ``deliveries``, ``requests``.
+        A delivery goes with its attempts and requests; one that something is still asked of stays. Returns how many
+        rows went, by kind: ``deliveries``, ``requests``.
         """
 
     async def ping(self) -> None:
         """Read and write once; raises ``LedgerError`` when the ledger is not usable."""
 
-    async def close(self) -> None:
-        """Finish what is being written and let go of every connection. May be called more than once."""
-
 
 __all__ = [
+    "MAX_PAGE",
     "ClaimFilter",
     "Intake",
     "LeaseLostError",
     "Ledger",
+    "LedgerClosedError",
     "LedgerError",
     "LedgerFullError",
     "LedgerInUseError",
+    "LedgerReader",
+    "LedgerStoreError",
     "LedgerTooNewError",
     "PollLease",
     "PollState",

@@ -1,0 +1,1 @@
+"""What every sandbox shares: a loopback server, faults on request, a request journal and certificates."""

@@ -1,0 +1,74 @@
+"""The mapping files that tenants name: found, compiled and tested once, however many tenants use them."""
+
+import re
+from collections.abc import Mapping
+from hashlib import sha256
+from importlib.resources import files
+from pathlib import Path
+
+from bridge.config.files import FileReader, UnreadableError
+from bridge.config.loaded import CompiledFile
+from mappings.findings import Finding, FindingsError
+from mappings.load import compile_mapping, run_tests
+from mappings.yaml_source import decode_text
+
+FILE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.\-]*\.ya?ml")
+
+
+class MappingFiles:
+    """Finds mapping files: first in a configuration's own folder, then in the shipped library."""
+
+    def __init__(
+        self,
+        folder: Path,
+        reader: FileReader,
+        compiled: Mapping[tuple[str, str], CompiledFile],
+    ) -> None:
+        self._folder = folder
+        self._reader = reader
+        self._own = {path.name for path in reader.yaml_files(folder) or ()}
+        self._library = files("mappings") / "library"
+        self._before = compiled
+        self._results: dict[str, CompiledFile] = {}
+        self.compiled: dict[tuple[str, str], CompiledFile] = {}
+
+    @property
+    def names(self) -> set[str]:
+        """The names of all files that can be found."""
+        shipped = {entry.name for entry in self._library.iterdir() if FILE_NAME.fullmatch(entry.name)}
+        return self._own | shipped
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """What was found in the files that were asked for."""
+        return tuple(finding for result in self._results.values() for finding in result.findings)
+
+    def get(self, name: str) -> CompiledFile | None:
+        """Return a compiled file; None when there is no file of this name."""
+        if name in self._results:
+            return self._results[name]
+        try:
+            if name in self._own:
+                file, data = str(self._folder / name), self._reader.read(self._folder / name)
+            else:
+                shipped = self._library / name
+                if not FILE_NAME.fullmatch(name) or not shipped.is_file():
+                    return None
+                file, data = f"mappings/library/{name}", shipped.read_bytes()
+        except UnreadableError as error:
+            finding = Finding("unreadable_file", f"The file {error.reason}.", str(self._folder / name))
+            result = CompiledFile(None, (finding,))
+        else:
+            key = (file, sha256(data).hexdigest())
+            result = self._before.get(key) or _compile(data, file)
+            self.compiled[key] = result
+        self._results[name] = result
+        return result
+
+
+def _compile(data: bytes, file: str) -> CompiledFile:
+    try:
+        mapping = compile_mapping(decode_text(data, file), file)
+    except FindingsError as error:
+        return CompiledFile(None, error.findings)
+    return CompiledFile(mapping, ())

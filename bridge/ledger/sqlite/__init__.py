@@ -1,0 +1,1 @@
+"""The ledger on SQLite: one process, one file, one writing connection."""

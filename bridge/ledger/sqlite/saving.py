@@ -1,0 +1,120 @@
+"""Storing a step of a delivery, fenced by its token."""
+
+import sqlite3
+from collections.abc import Sequence
+
+from bridge.delivery.model import Delivery, RequestRecord
+from bridge.ledger.protocol import LeaseLostError, Save
+from bridge.ledger.sqlite.rows import (
+    ATTEMPT_COLUMNS,
+    DELIVERY_COLUMNS,
+    REQUEST_COLUMNS,
+    STATE_COLUMNS,
+    Row,
+    attempt_values,
+    decode_listing,
+    identity_values,
+    request_values,
+    state_values,
+)
+from bridge.ledger.sqlite.writer import Change
+
+INSERT_DELIVERY = (
+    f"INSERT INTO deliveries ({', '.join(DELIVERY_COLUMNS)}) VALUES ({', '.join('?' * len(DELIVERY_COLUMNS))})"
+)
+
+# `again` survives a copy that does not know of it.
+SAVE_UNDER_WAY = f"""
+UPDATE deliveries
+SET {", ".join(f"{column} = again OR ?" if column == "again" else f"{column} = ?" for column in STATE_COLUMNS)}
+WHERE id = ? AND token = ?
+RETURNING seq
+"""
+
+# What an ended delivery keeps of the copy, by column; the names in colons are its values. Within an UPDATE a bare column
+# is the value before it. The lease is kept in the midst of a recheck only, and a rest that overlooks `again` is none.
+_UNREST = "(again OR :again) AND :due_at IS NULL"
+_ENDED = {
+    "step": f"CASE WHEN {_UNREST} THEN 'recheck' ELSE :step END",
+    "due_at": f"CASE WHEN {_UNREST} THEN max(:updated_at, seen_at) ELSE :due_at END",
+    "lease_until": "CASE WHEN due_at = :due_at THEN :lease_until END",
+    "again": "CASE WHEN :due_at IS NULL THEN 0 ELSE again OR :again END",
+}
+SAVE_ENDED = f"""
+UPDATE deliveries
+SET {", ".join(f"{column} = {_ENDED.get(column, ':' + column)}" for column in STATE_COLUMNS)}
+WHERE id = :id AND token = :token
+RETURNING seq
+"""
+
+SELECT_HELD = "SELECT again, listing, seen_at FROM deliveries WHERE id = ? AND token = ?"
+
+CLEAR_AGAIN = "UPDATE deliveries SET again = 0 WHERE id = ?"
+
+INSERT_ATTEMPT = (
+    f"INSERT INTO attempts (delivery, {', '.join(ATTEMPT_COLUMNS)}) "
+    f"VALUES (?, {', '.join('?' * len(ATTEMPT_COLUMNS))})"
+)
+
+PUT_REQUEST = f"""
+INSERT INTO requests (delivery, {", ".join(REQUEST_COLUMNS)}) VALUES (?, {", ".join("?" * len(REQUEST_COLUMNS))})
+ON CONFLICT (delivery, id) DO UPDATE
+SET {", ".join(f"{column} = excluded.{column}" for column in REQUEST_COLUMNS if column != "id")}
+"""
+
+
+def insert_delivery(connection: sqlite3.Connection, delivery: Delivery) -> None:
+    """Insert a delivery as it is given; it is its document's newest from now on."""
+    connection.execute(INSERT_DELIVERY, identity_values(delivery) + state_values(delivery))
+
+
+def saving(save: Save) -> Change[None]:
+    """Return the change that stores a step; everything is encoded already, on the caller's time."""
+    delivery, successor = save.delivery, save.successor
+    for part in (*save.requests, *((save.attempt,) if save.attempt else ())):
+        if part.delivery_id != delivery.id:
+            raise ValueError(f"a save of {delivery.id} cannot hold what belongs to {part.delivery_id}")
+    if successor and (successor.tenant, successor.document_id) != (delivery.tenant, delivery.document_id):
+        raise ValueError(f"the successor of {delivery.id} is of another document")
+
+    # With a successor, `again` is its affair: the predecessor rests.
+    statement, values = _update(delivery.evolve(again=False) if successor else delivery)
+    attempt = attempt_values(save.attempt) if save.attempt else None
+    requests = _request_rows(save.requests)
+
+    def change(connection: sqlite3.Connection) -> None:
+        if successor is not None:
+            _insert_successor(connection, delivery, successor)
+        stored = connection.execute(statement, values).fetchone()
+        if stored is None:
+            raise LeaseLostError(f"{delivery.id} is in other hands since token {delivery.token}; what was to be saved is void.")
+        if attempt is not None:
+            connection.execute(INSERT_ATTEMPT, stored + attempt)
+        for request in requests:
+            connection.execute(PUT_REQUEST, stored + request)
+
+    return change
+
+
+def _update(delivery: Delivery) -> tuple[str, Row | dict[str, object]]:
+    if delivery.state.ended:
+        named = dict(zip(STATE_COLUMNS, state_values(delivery), strict=True))
+        return SAVE_ENDED, {**named, "id": delivery.id, "token": delivery.token}
+    held = delivery if delivery.state == "working" else delivery.evolve(lease_until=None)
+    return SAVE_UNDER_WAY, (*state_values(held), delivery.id, delivery.token)
+
+
+def _request_rows(requests: Sequence[RequestRecord]) -> list[Row]:
+    return [request_values(request) for request in requests]
+
+
+def _insert_successor(connection: sqlite3.Connection, delivery: Delivery, successor: Delivery) -> None:
+    held = connection.execute(SELECT_HELD, (delivery.id, delivery.token)).fetchone()
+    if held is None:
+        return  # the save that follows finds the same, and says so
+    again, listing, seen_at = held
+    if again or delivery.again:
+        # What was listed meanwhile is the successor's to read; its predecessor need not be rechecked for it.
+        successor = successor.evolve(listing=decode_listing(listing), seen_at=seen_at)
+        connection.execute(CLEAR_AGAIN, (delivery.id,))
+    insert_delivery(connection, successor)

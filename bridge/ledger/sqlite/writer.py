@@ -1,0 +1,175 @@
+"""Group commit: changes from many deliveries become one transaction, and so share one wait for the disk."""
+
+import asyncio
+import sqlite3
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, TypeVar
+
+from bridge.ledger.protocol import LedgerClosedError, LedgerError, LedgerFullError
+from bridge.ledger.sqlite.connection import LedgerConnection
+
+T = TypeVar("T")
+
+Change = Callable[[sqlite3.Connection], T]
+"""One change to the ledger, run on the writer's thread inside a transaction that is begun and committed around it.
+
+It may be run twice, the first run rolled back. When it raises a ``LedgerError``, it has changed nothing.
+"""
+
+MAX_BATCH = 256
+
+_Outcome = tuple[Any, BaseException | None]
+
+
+class GroupWriter:
+    """Runs changes on the one connection that writes.
+
+    What is asked for while a commit is under way gathers and becomes the next transaction. A change that fails does so
+    alone. A caller that is cancelled takes nothing with it: its change may still be committed.
+    """
+
+    def __init__(self, connection: LedgerConnection) -> None:
+        self._connection = connection
+        self._waiting: deque[tuple[Change[Any], asyncio.Future[Any]]] = deque()
+        self._pump: asyncio.Task[None] | None = None
+        self._closed = False
+
+    async def run(self, change: Change[T]) -> T:
+        """Return what ``change`` returned, once it is committed; raise what it raised, or a ``LedgerError``."""
+        if self._closed:
+            raise LedgerClosedError("The ledger is closed.")
+        future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        self._waiting.append((change, future))
+        if self._pump is None:
+            self._pump = asyncio.create_task(self._commit_waiting(), name="ledger writer")
+        return await future
+
+    async def drain(self) -> None:
+        """Take no further changes, and return when those that were taken are committed."""
+        self._closed = True
+        if self._pump is not None:
+            # Waited for rather than awaited: cancelling the one who waits must not cancel the commit.
+            await asyncio.wait({self._pump})
+
+    async def _commit_waiting(self) -> None:
+        try:
+            while self._waiting:
+                batch = [self._waiting.popleft() for _ in range(min(len(self._waiting), MAX_BATCH))]
+                await self._commit(batch)
+                # Whoever was woken by this commit gets the chance to ask for its next change before the next one begins.
+                await asyncio.sleep(0)
+        finally:
+            self._pump = None
+            _fail_all(self._waiting, "The event loop stopped before this was written.")
+
+    async def _commit(self, batch: Sequence[tuple[Change[Any], asyncio.Future[Any]]]) -> None:
+        try:
+            outcomes = await self._connection.run(commit_together, [change for change, _ in batch])
+        except asyncio.CancelledError:
+            _fail_all(batch, "The event loop stopped; it is not known whether this was written.")
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever it is, nobody may wait for ever
+            _fail_all(batch, f"The ledger could not be written: {error}.")
+            return
+        for (_, future), (value, error) in zip(batch, outcomes, strict=True):
+            if future.done():  # its caller was cancelled
+                continue
+            if error is None:
+                future.set_result(value)
+            else:
+                future.set_exception(error)
+
+
+def commit_together(connection: sqlite3.Connection, changes: Sequence[Change[Any]]) -> list[_Outcome]:
+    """Run all changes in one transaction; return value or error of each, once those that have no error are committed."""
+    try:
+        return _transaction(connection, changes, _attempt)
+    except _SpoiltError as spoilt:
+        if spoilt.fatal or len(changes) == 1:
+            return [(None, _translated(spoilt.reason)) for _ in changes]
+    # One of them failed halfway, so all were rolled back. Each has a savepoint to itself now, which the usual case need
+    # not pay for.
+    try:
+        return _transaction(connection, changes, _attempt_apart)
+    except _SpoiltError as spoilt:
+        return [(None, _translated(spoilt.reason)) for _ in changes]
+
+
+class _SpoiltError(Exception):
+    """The transaction was rolled back. ``fatal`` when none of its changes could have been kept."""
+
+    def __init__(self, reason: Exception, *, fatal: bool) -> None:
+        super().__init__(str(reason))
+        self.reason = reason
+        self.fatal = fatal
+
+
+def _transaction(
+    connection: sqlite3.Connection,
+    changes: Sequence[Change[Any]],
+    attempt: Callable[[sqlite3.Connection, Change[Any]], _Outcome],
+) -> list[_Outcome]:
+    try:
+        connection.execute("BEGIN IMMEDIATE")
+        outcomes = [attempt(connection, change) for change in changes]
+        connection.execute("COMMIT")
+    except _SpoiltError:
+        _roll_back(connection)
+        raise
+    except sqlite3.Error as error:
+        _roll_back(connection)
+        raise _SpoiltError(error, fatal=True) from error
+    return outcomes
+
+
+def _attempt(connection: sqlite3.Connection, change: Change[Any]) -> _Outcome:
+    try:
+        return change(connection), None
+    except LedgerError as error:
+        return None, error
+    except Exception as error:
+        # SQLite has rolled back by itself when the disk is full; then there is nothing to save for the others either.
+        raise _SpoiltError(error, fatal=not connection.in_transaction or _is_full(error)) from error
+
+
+def _attempt_apart(connection: sqlite3.Connection, change: Change[Any]) -> _Outcome:
+    connection.execute("SAVEPOINT change")
+    try:
+        outcome = change(connection), None
+    except Exception as error:
+        if not connection.in_transaction or _is_full(error):
+            raise _SpoiltError(error, fatal=True) from error
+        connection.execute("ROLLBACK TO change")
+        outcome = None, _translated(error)
+    connection.execute("RELEASE change")
+    return outcome
+
+
+def _roll_back(connection: sqlite3.Connection) -> None:
+    if connection.in_transaction:
+        connection.execute("ROLLBACK")
+
+
+def _is_full(error: Exception) -> bool:
+    code = getattr(error, "sqlite_errorcode", None)
+    return code is not None and code & 0xFF == sqlite3.SQLITE_FULL
+
+
+def _translated(error: Exception) -> Exception:
+    """Return an error of our own, a new one for every caller, for one of SQLite's; any other as it is."""
+    if not isinstance(error, sqlite3.Error):
+        return error
+    translated: LedgerError
+    if _is_full(error):
+        translated = LedgerFullError("The disk that holds the ledger is full; free some space. Nothing was written.")
+    else:
+        translated = LedgerError(f"The ledger could not be written: {error}. Nothing was changed.")
+    translated.__cause__ = error
+    return translated
+
+
+def _fail_all(batch: Iterable[tuple[Change[Any], asyncio.Future[Any]]], message: str) -> None:
+    for _, future in batch:
+        if not future.done():
+            future.set_exception(LedgerError(message))

@@ -1,0 +1,66 @@
+"""Everything that the pipeline needs of one tenant: its two sides, its mappings and what is blocked."""
+
+import asyncio
+from collections.abc import Mapping
+
+from bridge.pipeline.gates import Gates, Side
+from connectors.outcome import BlockedError
+from connectors.ports import Destination, Source
+from mappings.compiled import CompiledMapping
+from mappings.findings import Finding
+
+MAPPING_MISMATCH = "mapping_mismatch"
+
+
+class Lane:
+    """One tenant's way from its source to its destination. ``mappings`` leads from schema to mapping."""
+
+    def __init__(
+        self,
+        tenant: str,
+        source: Source,
+        destination: Destination,
+        mappings: Mapping[str, CompiledMapping],
+        gates: Gates,
+    ) -> None:
+        self.tenant = tenant
+        self.source = source
+        self.destination = destination
+        self.gates = gates
+        self._mappings = dict(mappings)
+        self._verified: dict[str, tuple[Finding, ...]] = {}
+        self._verifying = asyncio.Lock()
+
+    @property
+    def mappings(self) -> Mapping[str, CompiledMapping]:
+        """The mappings in force, by schema."""
+        return self._mappings
+
+    def remap(self, mappings: Mapping[str, CompiledMapping]) -> None:
+        """Put other mappings in force; deliveries that are mapped from now on use them."""
+        self._mappings = dict(mappings)
+        self._verified.clear()
+        for schema in self.gates.blocked_schemas():
+            self.gates.clear(Side.MAPPING, schema)
+
+    def findings(self, schema: str) -> tuple[Finding, ...] | None:
+        """Return what the last check against the live target found; None when it has not been made."""
+        mapping = self._mappings.get(schema)
+        return self._verified.get(mapping.digest) if mapping is not None else None
+
+    async def verify(self, mapping: CompiledMapping) -> None:
+        """Hold a mapping against the live target, once. Raises ``BlockedError`` (``mapping_mismatch``) when it does not fit.
+
+        Raises what the destination raises when it cannot be asked.
+        """
+        if mapping.digest in self._verified and not self.gates.is_blocked(Side.MAPPING, mapping.schema):
+            return
+        async with self._verifying:
+            findings = tuple(await self.destination.check(mapping))
+        self._verified[mapping.digest] = findings
+        wrong = [finding for finding in findings if finding.severity == "error"]
+        if wrong:
+            error = BlockedError(MAPPING_MISMATCH, "; ".join(map(str, wrong)))
+            self.gates.block(Side.MAPPING, error, mapping.schema)
+            raise error
+        self.gates.clear(Side.MAPPING, mapping.schema)

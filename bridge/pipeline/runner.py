@@ -1,0 +1,308 @@
+"""The way of one claimed delivery: fetch, map, write, report, each step journalled before the next begins."""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from random import Random
+
+from bridge.delivery import transitions
+from bridge.delivery.model import Delivery, MappingRef, Millis, State, Step
+from bridge.delivery.retry import RetrySchedule
+from bridge.ledger.protocol import LeaseLostError, Ledger, LedgerError, Save
+from bridge.pipeline.gates import Side
+from bridge.pipeline.journal import DeliveryJournal
+from bridge.pipeline.lane import MAPPING_MISMATCH, Lane
+from connectors.outcome import BlockedError, ConflictError, OutcomeError, RejectedError, SkippedError, TransientError
+from connectors.ports import DocumentKey, KnownRow, Report
+from mappings.compiled import CompiledMapping
+from mappings.document import Document
+from mappings.load import compile_mapping
+from mappings.plan import Problem, Rejection, Skip, WritePlan
+
+log = logging.getLogger(__name__)
+
+LEASE: Millis = 10 * 60 * 1000
+"""Milliseconds that a claim holds without a further journal entry; longer than any single exchange may take."""
+
+NO_MAPPING = "no_mapping"
+
+_REPORTED = {State.SUCCEEDED: "succeeded", State.FAILED: "failed", State.SKIPPED: "skipped"}
+
+
+@dataclass(frozen=True, slots=True)
+class RunnerPolicy:
+    """What decides about time and chance. ``clock`` gives milliseconds since the epoch."""
+
+    clock: Callable[[], Millis]
+    new_id: Callable[[], str]
+    rng: Random
+    schedule: RetrySchedule
+
+
+class NotJournalledError(Exception):
+    """The ledger refused an entry; ``delivery`` is what is to be stored once it takes entries again."""
+
+    def __init__(self, delivery: Delivery, cause: LedgerError) -> None:
+        super().__init__(str(cause))
+        self.delivery = delivery
+
+
+class DeliveryRunner:
+    """Takes claimed deliveries as far as they go. One instance serves every tenant."""
+
+    def __init__(self, ledger: Ledger, policy: RunnerPolicy) -> None:
+        self._ledger = ledger
+        self._policy = policy
+        self._pinned: dict[str, CompiledMapping] = {}
+
+    async def run(self, lane: Lane, delivery: Delivery) -> Delivery:
+        """Work on a delivery until it ends or has to wait; return it as it was committed last.
+
+        Raises ``LeaseLostError`` when someone else claimed it in the meantime, and ``NotJournalledError`` when the ledger
+        took no more entries: then nothing further was sent.
+        """
+        started_at = self._policy.clock()
+        journal = DeliveryJournal(self._ledger, delivery, self._policy.clock, LEASE)
+        try:
+            await self._advance(lane, journal, started_at)
+        except LedgerError as error:
+            if isinstance(error, LeaseLostError):
+                raise
+            raise NotJournalledError(journal.delivery, error) from error
+        except asyncio.CancelledError:
+            await asyncio.shield(self._hand_back(journal))
+            raise
+        return journal.delivery
+
+    async def _hand_back(self, journal: DeliveryJournal) -> None:
+        """Give the lease up early. What was staged and not yet journalled is left out: it is found out again."""
+        if journal.submitted.lease_until is None:
+            return
+        try:
+            await self._ledger.save(Save(transitions.hand_back(journal.submitted, self._policy.clock())))
+        except LedgerError as error:
+            log.warning("delivery %s was not handed back; its lease will end: %s", journal.delivery.id, error)
+
+    async def _advance(self, lane: Lane, journal: DeliveryJournal, started_at: Millis) -> None:
+        if journal.delivery.state.ended:
+            await self._recheck(lane, journal)
+            return
+        if journal.delivery.step is not Step.REPORT:
+            await self._deliver(lane, journal, started_at)
+        if journal.delivery.step is Step.REPORT and journal.delivery.state is State.WORKING:
+            await self._report(lane, journal, started_at)
+
+    async def _deliver(self, lane: Lane, journal: DeliveryJournal, started_at: Millis) -> None:
+        """Fetch, map and write. Leaves the delivery staged for its report, or committed as ended or waiting."""
+        policy = self._policy
+        facing = Side.SOURCE
+        delivery = journal.delivery
+        try:
+            document = await lane.source.fetch(delivery.listing, journal)
+            lane.gates.clear(Side.SOURCE)
+            if (gone := _gone_back(lane, document)) is not None or document is None:
+                turn = transitions.supersede(delivery, *(gone or ("", "")), policy.clock(), started_at)
+                journal.stage(turn.delivery, turn.attempt)
+                await journal.commit()
+                return
+            mapping = await self._mapping(lane, delivery, document)
+            journal.stage(
+                delivery.evolve(
+                    schema=document.schema,
+                    revision=document.revision(),
+                    mapping=MappingRef(mapping.name, mapping.digest) if mapping else None,
+                )
+            )
+            if mapping is None:
+                raise RejectedError((unmapped(document.schema),))
+            facing = Side.MAPPING
+            await lane.verify(mapping)
+            plan = _planned(mapping, document)
+            facing = Side.DESTINATION
+            prepared = await lane.destination.prepare(plan, DocumentKey(lane.tenant, document.id), journal)
+            known = KnownRow(delivery.record_id, delivery.line_ids, delivery.may_exist)
+            journal.stage(
+                journal.delivery.evolve(
+                    step=Step.WRITE, may_exist=True, line_ids=delivery.line_ids | prepared.line_ids
+                )
+            )
+            result = await lane.destination.write(prepared, known, journal)
+            lane.gates.clear(Side.DESTINATION)
+            turn = transitions.wrote(journal.delivery, result, prepared.line_ids, policy.clock(), started_at)
+            journal.stage(turn.delivery, turn.attempt)
+        except OutcomeError as error:
+            if isinstance(error, BlockedError):
+                _block(lane, facing, error)
+            await self._failed(journal, error, started_at)
+        except LedgerError:
+            raise
+        except Exception as error:
+            log.exception("delivery %s met an unforeseen error", journal.delivery.id)
+            await self._failed(journal, unforeseen(error), started_at)
+
+    async def _report(self, lane: Lane, journal: DeliveryJournal, started_at: Millis) -> None:
+        """Tell the source. The body is stored with the request that first carries it, and never made again."""
+        delivery = journal.delivery
+        body = delivery.callback
+        if body is None:
+            body = lane.source.encode_report(report_of(delivery))
+            journal.stage(delivery.evolve(callback=body))
+        try:
+            await lane.source.report(delivery.document_id, body, journal)
+        except OutcomeError as error:
+            if isinstance(error, BlockedError):
+                lane.gates.block(Side.SOURCE, error)
+            await self._failed(journal, error, started_at)
+            return
+        lane.gates.clear(Side.SOURCE)
+        await journal.commit(transitions.reported(journal.delivery, self._policy.clock()))
+
+    async def _recheck(self, lane: Lane, journal: DeliveryJournal) -> None:
+        """An ended document was listed again: learn whether it is the same revision, and do what follows."""
+        policy = self._policy
+        delivery = journal.delivery
+        try:
+            document = await lane.source.fetch(delivery.listing, journal)
+            lane.gates.clear(Side.SOURCE)
+            if document is None or _gone_back(lane, document) is not None:
+                await journal.commit(transitions.settle(delivery))
+            elif self._is_news(delivery, document):
+                following = transitions.successor(delivery, policy.new_id(), policy.clock())
+                await journal.commit(transitions.settle(delivery), successor=following)
+            elif delivery.state is State.SUCCEEDED and delivery.callback is not None:
+                await lane.source.report(delivery.document_id, delivery.callback, journal)
+                await journal.commit(transitions.settle(journal.delivery))
+            elif self._deserves_another_try(lane, delivery, document):
+                await journal.commit(transitions.afresh(delivery, policy.clock()))
+            else:
+                await journal.commit(transitions.settle(delivery))
+        except OutcomeError as error:
+            await self._recheck_failed(lane, journal, error)
+
+    async def _recheck_failed(self, lane: Lane, journal: DeliveryJournal, error: OutcomeError) -> None:
+        policy = self._policy
+        delivery = journal.delivery
+        now = policy.clock()
+        match error:
+            case BlockedError():
+                lane.gates.block(Side.SOURCE, error)
+                await journal.commit(transitions.hand_back(delivery, now))
+            case TransientError():
+                wait = policy.schedule.next_wait(delivery.tries + 1, policy.rng, retry_after=error.retry_after)
+                if wait is None:
+                    await journal.commit(transitions.settle(delivery))
+                else:
+                    waiting = transitions.hand_back(delivery, now + wait)
+                    await journal.commit(waiting.evolve(tries=delivery.tries + 1))
+            case ConflictError():
+                turn = transitions.failed(
+                    delivery, error, now=now, started_at=now, schedule=policy.schedule, rng=policy.rng
+                )
+                journal.stage(turn.delivery, turn.attempt)
+                await journal.commit()
+            case _:
+                raise AssertionError(f"a recheck cannot end with {type(error).__name__}") from error
+
+    async def _failed(self, journal: DeliveryJournal, error: OutcomeError, started_at: Millis) -> None:
+        """Stage what follows from an error; commit it unless the report, which comes next, does so."""
+        policy = self._policy
+        turn = transitions.failed(
+            journal.delivery,
+            error,
+            now=policy.clock(),
+            started_at=started_at,
+            schedule=policy.schedule,
+            rng=policy.rng,
+        )
+        journal.stage(turn.delivery, turn.attempt)
+        if turn.delivery.state is not State.WORKING:
+            await journal.commit()
+
+    async def _mapping(self, lane: Lane, delivery: Delivery, document: Document) -> CompiledMapping | None:
+        """Return the mapping to use: the one in force, or the one that made the delivery if a person asked for that."""
+        if delivery.pinned and delivery.mapping is not None:
+            return await self._kept_mapping(delivery.mapping)
+        return lane.mappings.get(document.schema)
+
+    async def _kept_mapping(self, ref: MappingRef) -> CompiledMapping:
+        mapping = self._pinned.get(ref.digest)
+        if mapping is None:
+            text = await self._ledger.mapping_text(ref.digest)
+            if text is None:
+                raise BlockedError(
+                    "mapping_not_kept", f"The ledger holds no {ref.name} with digest {ref.digest}; retry with the latest."
+                )
+            mapping = self._pinned[ref.digest] = compile_mapping(text, ref.name)
+        return mapping
+
+    @staticmethod
+    def _is_news(delivery: Delivery, document: Document) -> bool:
+        """Tell whether the document needs a delivery of its own rather than the one it has."""
+        if delivery.state is State.SUPERSEDED:
+            return True
+        return delivery.revision is not None and delivery.revision != document.revision()
+
+    @staticmethod
+    def _deserves_another_try(lane: Lane, delivery: Delivery, document: Document) -> bool:
+        """Tell whether anything changed for a delivery of this same revision that did not succeed."""
+        if delivery.state not in {State.FAILED, State.SKIPPED}:
+            return False
+        mapping = lane.mappings.get(document.schema)
+        if (mapping.digest if mapping else None) != (delivery.mapping.digest if delivery.mapping else None):
+            return True
+        return delivery.state is State.FAILED and not delivery.problems
+
+
+def report_of(delivery: Delivery) -> Report:
+    """Return what the source is told of a concluded delivery."""
+    if delivery.outcome is None or delivery.execution_id is None:
+        raise ValueError(f"{delivery.id} has not reached an end to report")
+    succeeded = delivery.outcome is State.SUCCEEDED
+    moment = datetime.fromtimestamp(delivery.updated_at / 1000, UTC)
+    return Report(
+        document_id=delivery.document_id,
+        status=_REPORTED[delivery.outcome],  # type: ignore[arg-type]
+        execution_id=delivery.execution_id,
+        attempted_at=moment.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        external_record_id=delivery.record_id if succeeded else None,
+        external_url=delivery.external_url if succeeded else None,
+        error_code=delivery.error.code if delivery.error else None,
+        error_message=delivery.error.message if delivery.error else None,
+    )
+
+
+def unforeseen(error: Exception) -> TransientError:
+    """Turn an error that nobody foresaw into one that is tried again and shown."""
+    return TransientError("internal_error", f"The bridge met an unforeseen error ({type(error).__name__}); see its log.")
+
+
+def _gone_back(lane: Lane, document: Document | None) -> tuple[str, str] | None:
+    if document is None:
+        return "document_gone", "The source no longer has the document."
+    if not lane.source.is_deliverable(document.status):
+        return "back_in_review", f"The document is {document.status} at the source; it is delivered once reviewed again."
+    return None
+
+
+def _planned(mapping: CompiledMapping, document: Document) -> WritePlan:
+    result = mapping.apply(document)
+    if isinstance(result, Rejection):
+        raise RejectedError(result.problems)
+    if isinstance(result, Skip):
+        raise SkippedError(result.code, result.message)
+    return result
+
+
+def unmapped(schema: str) -> Problem:
+    """Return the problem of a document whose schema the tenant maps to nothing."""
+    return Problem(
+        None, None, NO_MAPPING, f"No mapping is configured for documents of schema {schema}; name one in the tenant's file."
+    )
+
+
+def _block(lane: Lane, facing: Side, error: BlockedError) -> None:
+    if facing is Side.MAPPING and error.code == MAPPING_MISMATCH:
+        return  # the lane has blocked this schema, and no other
+    lane.gates.block(Side.SOURCE if facing is Side.SOURCE else Side.DESTINATION, error)

@@ -1,0 +1,197 @@
+"""The worker of one tenant: claims what is due and keeps a bounded number of deliveries on their way."""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from contextlib import suppress
+
+from bridge.delivery.model import Delivery, Millis, Step
+from bridge.delivery.transitions import hand_back
+from bridge.ledger.protocol import ClaimFilter, LeaseLostError, Ledger, LedgerError, Save
+from bridge.pipeline.gates import Block, Side
+from bridge.pipeline.lane import Lane
+from bridge.pipeline.runner import LEASE, DeliveryRunner, NotJournalledError
+from connectors.outcome import BlockedError, OutcomeError
+
+log = logging.getLogger(__name__)
+
+LONGEST_SLEEP = 60.0
+"""Seconds after which an idle worker looks at the ledger again, whatever it believes of due times."""
+
+_LEDGER_PAUSE = 2.0
+
+DeliveryListener = Callable[[Delivery], None]
+"""Called with a delivery each time that its way ends or pauses."""
+
+
+class LaneWorker:
+    """Works one lane. ``capacity`` deliveries are on their way at most; how many requests they send at a time is the
+    lane's connectors' affair, so that waiting for the ledger keeps no request back.
+    """
+
+    def __init__(
+        self,
+        lane: Lane,
+        ledger: Ledger,
+        runner: DeliveryRunner,
+        clock: Callable[[], Millis],
+        *,
+        capacity: int,
+        listener: DeliveryListener,
+    ) -> None:
+        self.lane = lane
+        self._ledger = ledger
+        self._runner = runner
+        self._clock = clock
+        self._capacity = capacity
+        self._listener = listener
+        self._running: dict[str, asyncio.Task[None]] = {}
+        self._probing: asyncio.Task[None] | None = None
+        self._wakeup = asyncio.Event()
+        self._stopping = False
+        self._main: asyncio.Task[None] | None = None
+
+    @property
+    def in_progress(self) -> int:
+        """How many deliveries are on their way."""
+        return len(self._running)
+
+    def start(self) -> None:
+        """Begin to work."""
+        self._main = asyncio.create_task(self._work(), name=f"worker {self.lane.tenant}")
+
+    def wake(self) -> None:
+        """Look for due deliveries now: something came in or was opened."""
+        self._wakeup.set()
+
+    async def stop(self, grace: float) -> None:
+        """Claim nothing more, give what is on its way ``grace`` seconds to end, and hand the rest back."""
+        self._stopping = True
+        self._wakeup.set()
+        if self._main is not None:
+            await self._main
+        tasks = [*self._running.values(), *([self._probing] if self._probing else [])]
+        if tasks:
+            await asyncio.wait(tasks, timeout=grace)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def run_until_idle(self) -> None:
+        """Work until nothing is due and nothing is on its way; for one-off runs."""
+        while True:
+            claimed = await self._claim()
+            if not claimed and not self._running:
+                return
+            if self._running:
+                await asyncio.wait(self._running.values(), return_when=asyncio.FIRST_COMPLETED)
+
+    async def _work(self) -> None:
+        while not self._stopping:
+            self._wakeup.clear()
+            try:
+                sleep = await self._turn()
+            except LedgerError as error:
+                log.error("tenant %s waits: the ledger cannot be used: %s", self.lane.tenant, error)  # noqa: TRY400
+                sleep = _LEDGER_PAUSE
+            if sleep > 0 and not self._stopping:
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(sleep):
+                        await self._wakeup.wait()
+
+    async def _turn(self) -> float:
+        """Claim what can be claimed; return the seconds to sleep unless woken."""
+        self._probe_if_due()
+        free = self._capacity - len(self._running)
+        if free < max(1, self._capacity // 4):
+            return LONGEST_SLEEP  # the end of a delivery wakes the worker
+        now = self._clock()
+        claimed = await self._claim()
+        if claimed == free:
+            return LONGEST_SLEEP
+        return await self._until_next(now)
+
+    async def _until_next(self, now: Millis) -> float:
+        """Return the seconds until something can be claimed that could not at ``now``."""
+        moments = [now + round(LONGEST_SLEEP * 1000)]
+        probe = self.lane.gates.next_probe()
+        if probe is not None:
+            moments.append(probe)
+        if not self.lane.gates.is_blocked(Side.SOURCE):
+            due = await self._ledger.next_due(self.lane.tenant, now)
+            if due is not None:
+                moments.append(due)
+        return max(0.0, (min(moments) - self._clock()) / 1000)
+
+    async def _claim(self) -> int:
+        gates = self.lane.gates
+        if gates.is_blocked(Side.SOURCE):
+            return 0
+        steps = frozenset({Step.REPORT, Step.RECHECK}) if gates.is_blocked(Side.DESTINATION) else frozenset()
+        return await self._start(
+            self._capacity - len(self._running), ClaimFilter(steps, gates.blocked_schemas(), frozenset(self._running))
+        )
+
+    async def _start(self, limit: int, only: ClaimFilter) -> int:
+        if limit < 1:
+            return 0
+        now = self._clock()
+        claimed = await self._ledger.claim(self.lane.tenant, now, limit=limit, lease_until=now + LEASE, only=only)
+        for delivery in claimed:
+            self._running[delivery.id] = asyncio.create_task(self._run(delivery), name=delivery.id)
+        return len(claimed)
+
+    async def _run(self, delivery: Delivery) -> None:
+        last = delivery
+        try:
+            last = await self._runner.run(self.lane, delivery)
+        except LeaseLostError:
+            log.warning("delivery %s was claimed by another holder; this one leaves it alone", delivery.id)
+        except NotJournalledError as error:
+            log.error("delivery %s waits: the ledger takes no entries: %s", delivery.id, error)  # noqa: TRY400
+            await self._hand_back_when_possible(error.delivery)
+        finally:
+            self._running.pop(delivery.id, None)
+            self._wakeup.set()
+        self._listener(last)
+
+    async def _hand_back_when_possible(self, staged: Delivery) -> None:
+        """Store what was found out and could not be stored, as soon as the ledger takes entries again."""
+        while not self._stopping:
+            await asyncio.sleep(_LEDGER_PAUSE)
+            try:
+                await self._ledger.save(Save(hand_back(staged, self._clock())))
+            except LeaseLostError:
+                return
+            except LedgerError:
+                continue
+            return
+
+    def _probe_if_due(self) -> None:
+        if self._probing is not None and not self._probing.done():
+            return
+        block = self.lane.gates.take_probe()
+        if block is not None:
+            self._probing = asyncio.create_task(self._probe(block), name=f"probe {self.lane.tenant}")
+
+    async def _probe(self, block: Block) -> None:
+        """Try a blocked side again: with one waiting delivery where there is one, else with a call of its own."""
+        lane = self.lane
+        try:
+            if block.side is Side.MAPPING:
+                mapping = lane.mappings.get(block.schema or "")
+                if mapping is None:
+                    lane.gates.clear(block.side, block.schema)
+                else:
+                    await lane.verify(mapping)
+            else:
+                held = ClaimFilter(except_schemas=lane.gates.blocked_schemas(), except_ids=frozenset(self._running))
+                if not await self._start(1, held):
+                    await (lane.source if block.side is Side.SOURCE else lane.destination).probe()
+                    lane.gates.clear(block.side)
+        except BlockedError as error:
+            lane.gates.block(block.side, error, block.schema)
+        except (OutcomeError, LedgerError) as error:
+            log.info("tenant %s: the probe of its %s did not get through: %s", lane.tenant, block.side, error)
+        finally:
+            self._wakeup.set()

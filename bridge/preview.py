@@ -1,0 +1,68 @@
+"""What a delivery would do, without doing it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from bridge.pipeline.journal import NoJournal
+from bridge.pipeline.lane import Lane
+from bridge.pipeline.runner import unmapped
+from connectors.outcome import RejectedError, SkippedError
+from connectors.ports import DocumentKey, KnownRow, Listing, RowDifference
+from mappings.compiled import CompiledMapping
+from mappings.document import Document
+from mappings.plan import Problem, Rejection, Skip, WritePlan
+from mappings.trace import Explanation
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """What would become of a document.
+
+    ``plan`` and ``body`` are None when there would be no write: then ``problems`` or ``skip`` (code and message) say why.
+    ``difference`` holds the row as it is against the plan; ``explanation`` how each column came about.
+    """
+
+    document: Document
+    deliverable: bool
+    mapping: CompiledMapping | None
+    explanation: Explanation | None = None
+    plan: WritePlan | None = None
+    body: Mapping[str, Any] | None = None
+    difference: RowDifference | None = None
+    problems: tuple[Problem, ...] = ()
+    skip: tuple[str, str] | None = None
+
+
+async def preview(lane: Lane, document_id: str, known: KnownRow) -> Preview | None:
+    """Fetch, map and compare; nothing is written. None when the source has no such document.
+
+    Raises ``OutcomeError``s when a side cannot be asked.
+    """
+    journal = NoJournal()
+    document = await lane.source.fetch(Listing(document_id), journal)
+    if document is None:
+        return None
+    deliverable = lane.source.is_deliverable(document.status)
+    mapping = lane.mappings.get(document.schema)
+    if mapping is None:
+        return Preview(document, deliverable, None, problems=(unmapped(document.schema),))
+    explanation = mapping.explain(document)
+    match explanation.result:
+        case Rejection(problems):
+            return Preview(document, deliverable, mapping, explanation, problems=problems)
+        case Skip(code, message):
+            return Preview(document, deliverable, mapping, explanation, skip=(code, message))
+        case WritePlan() as plan:
+            pass
+    await lane.verify(mapping)
+    try:
+        prepared = await lane.destination.prepare(
+            plan, DocumentKey(lane.tenant, document.id), journal, create_missing=False
+        )
+    except RejectedError as error:
+        return Preview(document, deliverable, mapping, explanation, plan, problems=error.problems)
+    except SkippedError as error:
+        return Preview(document, deliverable, mapping, explanation, plan, skip=(error.code, error.message))
+    difference = await lane.destination.compare(prepared, known, journal)
+    return Preview(document, deliverable, mapping, explanation, plan, prepared.body, difference)

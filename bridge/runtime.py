@@ -1,0 +1,236 @@
+"""The running bridge: one line of work for each tenant, put together from the configuration and kept in step with it."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from bridge.config.load import LoadedConfig, Tenant
+from bridge.delivery.model import Delivery, Millis
+from bridge.delivery.retry import RetrySchedule
+from bridge.ledger.protocol import Ledger
+from bridge.pipeline.gates import Block, Gates
+from bridge.pipeline.lane import Lane
+from bridge.pipeline.poller import Poller
+from bridge.pipeline.runner import DeliveryRunner, RunnerPolicy
+from bridge.pipeline.worker import LaneWorker
+from bridge.schedule.polls import PollSchedule
+from bridge.schedule.ticker import Ticker
+from bridge.waiting import Waiters
+from connectors.building import Surroundings, load_builder
+from connectors.outcome import OutcomeError
+from connectors.registry import DESTINATIONS, SOURCES
+from mappings.findings import Finding
+
+log = logging.getLogger(__name__)
+
+SPARE_DELIVERIES = 2
+"""For each request that a tenant may have in flight at a side, so many deliveries are on their way: while some wait for the
+ledger or for the other side, the others keep the requests going."""
+
+
+@dataclass(frozen=True, slots=True)
+class BlockEvent:
+    """A side of a tenant was blocked, or is open again."""
+
+    tenant: str
+    block: Block
+    begins: bool
+
+
+@dataclass(slots=True)
+class TenantLine:
+    """One tenant at work: its configuration, its lane and the worker that serves it."""
+
+    tenant: Tenant
+    lane: Lane
+    worker: LaneWorker
+    schedule: PollSchedule
+    verification: asyncio.Task[None] | None = field(default=None)
+
+
+@dataclass(frozen=True, slots=True)
+class Observers:
+    """Who is told what happens. Called on the loop; must not block."""
+
+    delivery: Callable[[Delivery], None]
+    block: Callable[[BlockEvent], None]
+
+
+class Runtime:
+    """Holds the tenants' lines. ``start`` begins the work, ``stop`` ends it, ``reconfigure`` follows the files."""
+
+    def __init__(
+        self, config: LoadedConfig, ledger: Ledger, surroundings: Surroundings, policy: RunnerPolicy, observers: Observers
+    ) -> None:
+        self.config = config
+        self.ledger = ledger
+        self.waiters = Waiters()
+        self.reload_findings: tuple[Finding, ...] = ()
+        self._surroundings = surroundings
+        self._policy = policy
+        self._observers = observers
+        self._lines: dict[str, TenantLine] = {}
+        self._leaving: set[asyncio.Task[None]] = set()
+        self._poller = Poller(ledger, policy.clock, policy.new_id)
+        self._ticker = Ticker()
+
+    @property
+    def clock(self) -> Callable[[], Millis]:
+        """The clock that everything goes by."""
+        return self._policy.clock
+
+    @property
+    def new_id(self) -> Callable[[], str]:
+        """Where delivery ids come from."""
+        return self._policy.new_id
+
+    @property
+    def lines(self) -> Mapping[str, TenantLine]:
+        """The tenants at work, by id."""
+        return self._lines
+
+    async def build(self) -> None:
+        """Put every tenant's line together, without starting any."""
+        for tenant in self.config.tenants.values():
+            self._lines[tenant.id] = await self._build(tenant)
+
+    async def start(self) -> None:
+        """Take back what a previous process left, and let every line begin."""
+        taken_back = await self.ledger.take_back(self.clock())
+        if taken_back:
+            log.info("%d deliveries go on from where the previous process left them", taken_back)
+        await self.build()
+        self._ticker.start()
+        for line in self._lines.values():
+            await self._start(line)
+
+    async def stop(self, grace: float) -> None:
+        """End every line within ``grace`` seconds; what has not ended by then is handed back to the ledger."""
+        await asyncio.gather(*(self._stop(line, grace) for line in self._lines.values()), *self._leaving)
+        self._ticker.stop()
+        self._lines.clear()
+
+    async def reconfigure(self, config: LoadedConfig, findings: tuple[Finding, ...]) -> None:
+        """Bring the lines in step with a newer configuration; what did not change goes on undisturbed."""
+        self.reload_findings = findings
+        for finding in findings:
+            log.warning("configuration: %s", finding)
+        previous, self.config = self.config, config
+        for tenant_id in previous.tenants.keys() - config.tenants.keys():
+            self._leave(self._lines.pop(tenant_id))
+        for tenant_id, tenant in config.tenants.items():
+            line = self._lines.get(tenant_id)
+            if line is not None and line.tenant.digest == tenant.digest and previous.bridge == config.bridge:
+                continue
+            if line is not None and line.tenant.config == tenant.config and previous.bridge == config.bridge:
+                await self._remap(line, tenant)
+            else:
+                if line is not None:
+                    self._leave(line)
+                self._lines[tenant_id] = await self._build(tenant)
+                await self._start(self._lines[tenant_id])
+        log.info("configuration %s is in force", config.digest[:12])
+
+    def _leave(self, line: TenantLine) -> None:
+        """Let a line end in its own time; its deliveries keep their leases until then."""
+        task = asyncio.create_task(self._stop(line, grace=LEAVING_GRACE))
+        self._leaving.add(task)
+        task.add_done_callback(self._leaving.discard)
+
+    async def _build(self, tenant: Tenant) -> TenantLine:
+        config = tenant.config
+        concurrency = config.delivery.concurrency
+        source = load_builder(SOURCES[config.source.kind].builder)(config.source, self._surroundings, concurrency)
+        if config.destination is None:
+            raise ValueError(f"tenant {tenant.id} has no destination")
+        destination = load_builder(DESTINATIONS[config.destination.kind].builder)(
+            config.destination, self._surroundings, concurrency
+        )
+        probe_every = _millis(self.config.bridge.blocked.probe)
+        gates = Gates(self.clock, probe_every, lambda block, begins: self._blocked(tenant.id, block, begins))
+        lane = Lane(tenant.id, source, destination, tenant.mappings, gates)
+        policy = RunnerPolicy(
+            self._policy.clock,
+            self._policy.new_id,
+            self._policy.rng,
+            RetrySchedule.of(self.config.bridge.retry.schedule),
+        )
+        worker = LaneWorker(
+            lane,
+            self.ledger,
+            DeliveryRunner(self.ledger, policy),
+            self.clock,
+            capacity=concurrency * SPARE_DELIVERIES,
+            listener=self._moved_on,
+        )
+        schedule = PollSchedule(
+            lane, self._poller, self.ledger, policy, self._ticker, worker.wake, every=_poll_interval(tenant)
+        )
+        return TenantLine(tenant, lane, worker, schedule)
+
+    async def _start(self, line: TenantLine) -> None:
+        await self._keep_mappings(line.tenant)
+        line.worker.start()
+        await line.schedule.start()
+        line.verification = asyncio.create_task(self._verify(line), name=f"verify {line.tenant.id}")
+
+    async def _stop(self, line: TenantLine, grace: float) -> None:
+        await line.schedule.stop()
+        if line.verification is not None:
+            line.verification.cancel()
+            await asyncio.gather(line.verification, return_exceptions=True)
+        await line.worker.stop(grace)
+        await line.lane.source.close()
+        await line.lane.destination.close()
+
+    async def _remap(self, line: TenantLine, tenant: Tenant) -> None:
+        line.tenant = tenant
+        line.lane.remap(tenant.mappings)
+        await self._keep_mappings(tenant)
+        line.verification = asyncio.create_task(self._verify(line), name=f"verify {tenant.id}")
+        line.worker.wake()
+
+    async def _keep_mappings(self, tenant: Tenant) -> None:
+        """Store the mappings' texts, and look again at what an older version of them refused."""
+        now = self.clock()
+        for schema, mapping in tenant.mappings.items():
+            await self.ledger.store_mapping(mapping.digest, mapping.name, mapping.text, now)
+            again = await self.ledger.recheck(tenant.id, now, schema=schema, mapping_digest=mapping.digest)
+            if again:
+                log.info("tenant %s: %d refused %s documents are looked at again", tenant.id, again, schema)
+
+    async def _verify(self, line: TenantLine) -> None:
+        """Hold the mappings against the live target before the first document asks for it."""
+        for mapping in line.lane.mappings.values():
+            try:
+                await line.lane.verify(mapping)
+            except OutcomeError as error:
+                log.warning("tenant %s: %s could not be checked: %s", line.tenant.id, mapping.name, error)
+
+    def _moved_on(self, delivery: Delivery) -> None:
+        self.waiters.moved_on(delivery)
+        self._observers.delivery(delivery)
+
+    def _blocked(self, tenant: str, block: Block, begins: bool) -> None:
+        self._observers.block(BlockEvent(tenant, block, begins))
+        line = self._lines.get(tenant)
+        if line is not None:
+            line.worker.wake()
+
+
+LEAVING_GRACE = 180.0
+"""Seconds that a replaced line has to end what is on its way; a write may take that long."""
+
+
+def _millis(duration: timedelta) -> Millis:
+    return round(duration.total_seconds() * 1000)
+
+
+def _poll_interval(tenant: Tenant) -> Millis | None:
+    """Return how often the tenant's outbox is read; None for a tenant that has none."""
+    source = tenant.config.source
+    if source.kind == "numora" and source.trigger == "outbox":
+        return _millis(source.poll.every)
+    return None

@@ -1,0 +1,197 @@
+"""What can be asked of a running bridge: by its HTTP API, by its commands, by tests."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from bridge.delivery.model import Attempt, Delivery, DeliveryFilter, DeliveryPage, Millis, RequestRecord, State
+from bridge.ledger.protocol import Ledger, PollState
+from bridge.pipeline.gates import Block
+from bridge.pipeline.poller import PollReport
+from bridge.preview import Preview, preview
+from bridge.runtime import Runtime, TenantLine
+from connectors.outcome import OutcomeError
+from connectors.ports import KnownRow, Listing
+from mappings.findings import Finding
+
+LONGEST_WAIT = 60.0
+"""Seconds that a caller may wait for a delivery to end."""
+
+BULK_PAGE = 200
+
+
+class NotFoundError(Exception):
+    """There is no such thing, or not for this caller."""
+
+
+class NotNewestError(Exception):
+    """The document has a newer delivery, ``newest``: only that one may be worked on."""
+
+    def __init__(self, newest: str) -> None:
+        super().__init__(newest)
+        self.newest = newest
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryDetail:
+    """A delivery with everything that was done for it, oldest first."""
+
+    delivery: Delivery
+    attempts: Sequence[Attempt]
+    requests: Sequence[RequestRecord]
+
+
+@dataclass(frozen=True, slots=True)
+class TenantStatus:
+    """How a tenant is doing.
+
+    ``mappings`` leads from schema to what the check against the live target found; None where it was not made yet.
+    """
+
+    tenant: str
+    blocks: Sequence[Block]
+    poll: PollState
+    poll_problem: OutcomeError | None
+    in_progress: int
+    by_state: Mapping[State, int]
+    oldest_queued_at: Millis | None
+    mappings: Mapping[str, tuple[Finding, ...] | None]
+
+    @property
+    def healthy(self) -> bool:
+        """Tell whether nothing keeps this tenant's documents from being delivered."""
+        wrong = any(finding.severity == "error" for found in self.mappings.values() for finding in found or ())
+        return not self.blocks and self.poll_problem is None and not wrong
+
+
+@dataclass(frozen=True, slots=True)
+class BulkRetry:
+    """What a retry of many matched: how many, which (the first ones), and whether it was only a look."""
+
+    matched: int
+    deliveries: Sequence[str]
+    dry_run: bool
+
+
+class Service:
+    """The bridge's use cases. Every method takes the tenant that the caller may act for."""
+
+    def __init__(self, runtime: Runtime, ledger: Ledger) -> None:
+        self._runtime = runtime
+        self._ledger = ledger
+
+    def has_tenant(self, tenant: str) -> bool:
+        """Tell whether this tenant is configured."""
+        return tenant in self._runtime.lines
+
+    async def status(self, tenant: str) -> TenantStatus:
+        """Return how a tenant is doing."""
+        line = self._line(tenant)
+        poll, counts = await asyncio.gather(self._ledger.poll_state(tenant), self._ledger.counts(tenant))
+        return TenantStatus(
+            tenant,
+            line.lane.gates.blocks(),
+            poll,
+            line.schedule.problem,
+            line.worker.in_progress,
+            counts.by_state,
+            counts.oldest_queued_at,
+            {schema: line.lane.findings(schema) for schema in line.lane.mappings},
+        )
+
+    async def poll(self, tenant: str) -> PollReport:
+        """Read the tenant's outbox now, or join the poll under way.
+
+        Raises ``PollRunningError`` when another process polls, and what the source raises.
+        """
+        return await self._line(tenant).schedule.poll_now()
+
+    async def deliver(self, tenant: str, document_id: str, *, wait: float = 0, force: bool = False) -> Delivery:
+        """Deliver one document because a person asked; return its newest delivery after at most ``wait`` seconds."""
+        line = self._line(tenant)
+        runtime = self._runtime
+        delivery = await self._ledger.deliver_now(
+            tenant, Listing(document_id), runtime.clock(), new_id=runtime.new_id, force=force
+        )
+        line.worker.wake()
+        loop = asyncio.get_running_loop()
+        until = loop.time() + min(wait, LONGEST_WAIT)
+        while not delivery.at_rest and (left := until - loop.time()) > 0:
+            # Looked at once a second as well, for the end may have come before the wait began, or in another process.
+            await runtime.waiters.wait(delivery.id, min(left, 1.0))
+            delivery = await self._newest(tenant, document_id) or delivery
+        return delivery
+
+    async def preview(self, tenant: str, document_id: str) -> Preview:
+        """Tell what a delivery would do. Raises ``NotFoundError`` when the source has no such document."""
+        line = self._line(tenant)
+        newest = await self._newest(tenant, document_id)
+        known = KnownRow()
+        if newest is not None:
+            known = KnownRow(newest.record_id, newest.line_ids, newest.may_exist)
+        shown = await preview(line.lane, document_id, known)
+        if shown is None:
+            raise NotFoundError(document_id)
+        return shown
+
+    async def deliveries(self, wanted: DeliveryFilter, *, limit: int, cursor: str | None = None) -> DeliveryPage:
+        """Return deliveries, newest first. Raises ``ValueError`` for a cursor that was never given out."""
+        return await self._ledger.deliveries(wanted, limit=limit, cursor=cursor)
+
+    async def detail(self, tenant: str, delivery_id: str) -> DeliveryDetail:
+        """Return one delivery with its attempts and requests. Raises ``NotFoundError``."""
+        delivery = await self._of_tenant(tenant, delivery_id)
+        attempts, requests = await asyncio.gather(
+            self._ledger.attempts(delivery_id), self._ledger.requests(delivery_id)
+        )
+        return DeliveryDetail(delivery, attempts, requests)
+
+    async def retry(self, tenant: str, delivery_id: str, *, pinned: bool) -> Delivery:
+        """Queue an ended delivery afresh, with the newest mapping or (``pinned``) the one that made it.
+
+        Raises ``NotFoundError``, and ``NotNewestError`` when the document has a newer delivery.
+        """
+        wanted = await self._of_tenant(tenant, delivery_id)
+        newest = await self._newest(tenant, wanted.document_id)
+        if newest is not None and newest.id != delivery_id:
+            raise NotNewestError(newest.id)
+        delivery = await self._ledger.retry(delivery_id, self._runtime.clock(), pinned=pinned)
+        if delivery is None:
+            raise NotFoundError(delivery_id)
+        self._line(tenant).worker.wake()
+        return delivery
+
+    async def retry_matching(self, wanted: DeliveryFilter, *, pinned: bool, dry_run: bool) -> BulkRetry:
+        """Queue every ended delivery that matches and is its document's newest afresh; with ``dry_run`` only tell which."""
+        matched: list[str] = []
+        cursor = None
+        while True:
+            page = await self._ledger.deliveries(wanted, limit=BULK_PAGE, cursor=cursor)
+            for delivery in page.deliveries:
+                newest = await self._newest(wanted.tenant, delivery.document_id) if delivery.state.ended else None
+                if newest is not None and newest.id == delivery.id:
+                    matched.append(delivery.id)
+            cursor = page.next_cursor
+            if cursor is None:
+                break
+        if not dry_run:
+            for delivery_id in matched:
+                await self._ledger.retry(delivery_id, self._runtime.clock(), pinned=pinned)
+            self._line(wanted.tenant).worker.wake()
+        return BulkRetry(len(matched), matched[:BULK_PAGE], dry_run)
+
+    def _line(self, tenant: str) -> TenantLine:
+        line = self._runtime.lines.get(tenant)
+        if line is None:
+            raise NotFoundError(tenant)
+        return line
+
+    async def _newest(self, tenant: str, document_id: str) -> Delivery | None:
+        page = await self._ledger.deliveries(DeliveryFilter(tenant, document_id=document_id), limit=1)
+        return page.deliveries[0] if page.deliveries else None
+
+    async def _of_tenant(self, tenant: str, delivery_id: str) -> Delivery:
+        delivery = await self._ledger.delivery(delivery_id)
+        if delivery is None or delivery.tenant != tenant:
+            raise NotFoundError(delivery_id)
+        return delivery

@@ -1,0 +1,120 @@
+"""One Dataverse environment over the Web API v9.2: addresses, headers, tokens."""
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+from urllib.parse import quote, urlsplit
+
+from connectors.dataverse.refusals import outcome_of, refusal_of
+from connectors.http import Answer, HttpPeer, Wire
+from connectors.outcome import BlockedError
+from connectors.ports import RequestLog
+
+API_PATH = "/api/data/v9.2/"
+
+READ_TIMEOUT = 60.0
+"""Seconds for a request that changes nothing."""
+
+WIRE = Wire(
+    name="dataverse",
+    headers={
+        "Accept": "application/json",
+        "OData-Version": "4.0",
+        "OData-MaxVersion": "4.0",
+        "If-None-Match": "null",
+    },
+    request_id_header="x-ms-client-request-id",
+    peer_request_id_headers=("x-ms-service-request-id", "REQ_ID"),
+    parallelism_header="x-ms-dop-hint",
+)
+"""What every request carries. ``If-None-Match: null`` is Dataverse's way to bypass caches, and no condition."""
+
+JSON_HEADERS: Mapping[str, str] = {"Content-Type": "application/json; charset=utf-8"}
+
+
+class TokenProvider(Protocol):
+    """Where access tokens come from. Raises ``OutcomeError``s."""
+
+    async def token(self) -> str:
+        """Return a token that is good for a while."""
+
+    def invalidate(self, token: str) -> None:
+        """Have the next call get a new token, this one was refused."""
+
+    async def close(self) -> None:
+        """Let go of what is held."""
+
+
+class DataverseClient:
+    """Sends requests to one environment. ``url`` is the environment's, ``write_timeout`` in seconds."""
+
+    def __init__(self, url: str, peer: HttpPeer, tokens: TokenProvider, *, write_timeout: float) -> None:
+        self.org_url = url.rstrip("/")
+        self.root = self.org_url + API_PATH
+        self.root_path = urlsplit(self.root).path
+        self.write_timeout = write_timeout
+        self._peer = peer
+        self._tokens = tokens
+
+    async def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        purpose: str,
+        mutating: bool = False,
+        headers: Mapping[str, str] | None = None,
+        body: bytes | None = None,
+        log: RequestLog | None = None,
+    ) -> Answer:
+        """Send a request to ``path``, relative to the API's root and percent-encoded, or a full URL below that root.
+
+        A 401 has the token renewed once. Raises ``BlockedError`` (``unauthorized``) for a second 401.
+        """
+        url = self._url(path)
+        timeout = self.write_timeout if mutating else READ_TIMEOUT
+        renewed = False
+        while True:
+            token = await self._tokens.token()
+            sent = {"Authorization": f"Bearer {token}"}
+            if headers:
+                sent.update(headers)
+            answer = await self._peer.send(
+                method, url, purpose=purpose, mutating=mutating, headers=sent, body=body, timeout=timeout, log=log
+            )
+            if answer.status != 401:
+                return answer
+            self._tokens.invalidate(token)
+            if renewed:
+                raise BlockedError(
+                    "unauthorized",
+                    f"Dataverse refuses a fresh token for {purpose}. Is the app registered as an application user there?",
+                )
+            renewed = True
+
+    async def read(self, path: str, *, purpose: str, log: RequestLog | None = None) -> Any:
+        """GET and parse. Raises the outcome of any refusal."""
+        answer = await self.request("GET", path, purpose=purpose, log=log)
+        if answer.status >= 300:
+            raise outcome_of(refusal_of(answer), purpose, mutating=False)
+        return answer.json()
+
+    async def close(self) -> None:
+        """Let go of the tokens."""
+        await self._tokens.close()
+
+    def _url(self, path: str) -> str:
+        if "://" not in path:
+            return self.root + path
+        if not path.startswith(self.root):
+            raise BlockedError("foreign_link", f"Dataverse pointed to {path!r}, outside of {self.root}: not followed.")
+        return path
+
+
+def escaped(value: str) -> str:
+    """Percent-encode a part of a query or of a key, reserved characters included."""
+    return quote(value, safe="")
+
+
+def quoted(value: str) -> str:
+    """Return a text as an OData literal, percent-encoded."""
+    return escaped("'" + value.replace("'", "''") + "'")

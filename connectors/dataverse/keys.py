@@ -1,0 +1,52 @@
+"""The ids of the rows that we write, decided before anything is sent and the same on every try."""
+
+from collections.abc import Sequence
+from hashlib import sha256
+from uuid import UUID, uuid5
+
+from connectors.ports import DocumentKey
+
+NAMESPACE = UUID("6a5d7a4e-0f0c-5d3b-9c86-1f3f0c1d9a27")
+"""The namespace of every id we derive. Changing it would write every document a second time."""
+
+SHORTEST_DIGEST = 32
+"""Hex digits: a key column must hold at least this many, 128 bits, for keys to be distinct."""
+
+
+def _joined(parts: Sequence[str]) -> str:
+    """Join parts so that no two different sequences give the same text: each is preceded by its length."""
+    return "".join([f"{len(part)}:{part}" for part in parts])
+
+
+def row_id(key: DocumentKey) -> str:
+    """Return the primary key of a document's row."""
+    return str(uuid5(NAMESPACE, _joined(("document", key.tenant, key.document_id))))
+
+
+def line_id(key: DocumentKey, line: str) -> str:
+    """Return the primary key of one line, ``line`` being its stable id inside the document."""
+    return str(uuid5(NAMESPACE, _joined(("line", key.tenant, key.document_id, line))))
+
+
+def note_id(key: DocumentKey, attachment: str) -> str:
+    """Return the primary key of the note that holds one attachment of the document."""
+    return str(uuid5(NAMESPACE, _joined(("note", key.tenant, key.document_id, attachment))))
+
+
+def lookup_row_id(org_url: str, table: str, criteria: Sequence[tuple[str, str]]) -> str:
+    """Return the primary key of a row that a lookup creates: the same for everyone who looks for the same values."""
+    parts = ["lookup", org_url, table]
+    for column, value in sorted(criteria):
+        parts += (column, value)
+    return str(uuid5(NAMESPACE, _joined(parts)))
+
+
+def digest(key: DocumentKey, length: int | None = None) -> str:
+    """Return the document's alternate key: lower-case hex, cut to ``length`` characters.
+
+    Hex, because values with reserved characters cannot be read by key, and because no collation changes it.
+    Raises ``ValueError`` when ``length`` is below ``SHORTEST_DIGEST``.
+    """
+    if length is not None and length < SHORTEST_DIGEST:
+        raise ValueError(f"a key column needs room for at least {SHORTEST_DIGEST} characters, not {length}")
+    return sha256(_joined(("document", key.tenant, key.document_id)).encode()).hexdigest()[:length]

@@ -1,0 +1,41 @@
+"""Which outside systems there are: a new one is a folder beside this file and a line here.
+
+Only settings models are imported here, so that reading the configuration does not load a single client.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from connectors.dataverse.settings import DataverseSettings
+from connectors.numora.settings import NumoraSettings
+from connectors.retab.settings import RetabSettings
+from connectors.settings import DestinationSettings, SourceSettings
+
+
+@dataclass(frozen=True, slots=True)
+class SourceKind:
+    """A kind of source: the model that its settings in a tenant file are held against."""
+
+    settings: type[SourceSettings]
+
+
+@dataclass(frozen=True, slots=True)
+class DestinationKind:
+    """A kind of destination: the model that its settings in a tenant file are held against."""
+
+    settings: type[DestinationSettings]
+
+
+SOURCES: Mapping[str, SourceKind] = MappingProxyType(
+    {
+        "numora": SourceKind(NumoraSettings),
+        "retab": SourceKind(RetabSettings),
+    },
+)
+
+DESTINATIONS: Mapping[str, DestinationKind] = MappingProxyType(
+    {
+        "dataverse": DestinationKind(DataverseSettings),
+    },
+)

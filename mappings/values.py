@@ -1,0 +1,47 @@
+"""What a selected value is before it is converted: empty or not, how it is shown to a reviewer, how its digits are written."""
+
+from decimal import Decimal
+from typing import Any, Final
+
+OUT_OF_RANGE: Final = 100
+"""Numbers of more digits than this, before or after the point, are no business document's."""
+
+_SHOWN: Final = 60
+
+
+class ValueProblemError(Exception):
+    """A value cannot be delivered. ``code`` is one of ``codes.PROBLEM_CODES``; the message says what to do."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+
+
+def is_empty(value: Any) -> bool:
+    """Tell whether a value counts as not given: null, blank text, an empty list or object."""
+    if value is None:
+        return True
+    if isinstance(value, str):
+        return not value or value.isspace()
+    return value in ([], {})
+
+
+def plain_digits(number: Decimal) -> str:
+    """Write a number with every digit it has and no exponent. Raises ``ValueError`` for one that is out of range."""
+    if not number.is_finite() or abs(number.adjusted()) > OUT_OF_RANGE:
+        raise ValueError(number)
+    return format(number, "f")
+
+
+def shown(value: Any) -> str:
+    """Write a value for a message, cut when it is long."""
+    if isinstance(value, str):
+        text = value.strip()
+        return f"“{text[:_SHOWN]}…”" if len(text) > _SHOWN else f"“{text}”"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, (dict, list)):
+        return "an object" if isinstance(value, dict) else "a list"
+    text = str(value) if not isinstance(value, int) or abs(value) < 10**_SHOWN else "a number of very many digits"
+    return f"{text[:_SHOWN]}…" if len(text) > _SHOWN else text
