@@ -41,7 +41,7 @@ format: .venv/quality.made ## Format the code and mend what can be mended withou
 	@$(BIN)/ruff check --fix-only --quiet .
 	@$(BIN)/ruff format .
 
-types: .venv/quality.made ## Check the types
+types: .venv/quality.made .venv/test.made ## Check the types
 	@$(BIN)/mypy
 
 imports: .venv/test.made ## Check which package may import which

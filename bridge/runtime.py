@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 
-from bridge.config.load import LoadedConfig, Tenant
+from bridge.config.loaded import LoadedConfig, Tenant
 from bridge.delivery.model import Delivery, Millis
 from bridge.delivery.retry import RetrySchedule
 from bridge.ledger.protocol import Ledger
@@ -18,9 +18,9 @@ from bridge.pipeline.worker import LaneWorker
 from bridge.schedule.polls import PollSchedule
 from bridge.schedule.ticker import Ticker
 from bridge.waiting import Waiters
-from connectors.building import Surroundings, load_builder
+from bridge.wiring import build_destination, build_source
+from connectors.building import Surroundings
 from connectors.outcome import OutcomeError
-from connectors.registry import DESTINATIONS, SOURCES
 from mappings.findings import Finding
 
 log = logging.getLogger(__name__)
@@ -91,17 +91,17 @@ class Runtime:
         """The tenants at work, by id."""
         return self._lines
 
-    async def build(self) -> None:
+    def build(self) -> None:
         """Put every tenant's line together, without starting any."""
         for tenant in self.config.tenants.values():
-            self._lines[tenant.id] = await self._build(tenant)
+            self._lines[tenant.id] = self._build(tenant)
 
     async def start(self) -> None:
         """Take back what a previous process left, and let every line begin."""
         taken_back = await self.ledger.take_back(self.clock())
         if taken_back:
             log.info("%d deliveries go on from where the previous process left them", taken_back)
-        await self.build()
+        self.build()
         self._ticker.start()
         for line in self._lines.values():
             await self._start(line)
@@ -129,7 +129,7 @@ class Runtime:
             else:
                 if line is not None:
                     self._leave(line)
-                self._lines[tenant_id] = await self._build(tenant)
+                self._lines[tenant_id] = self._build(tenant)
                 await self._start(self._lines[tenant_id])
         log.info("configuration %s is in force", config.digest[:12])
 
@@ -139,15 +139,10 @@ class Runtime:
         self._leaving.add(task)
         task.add_done_callback(self._leaving.discard)
 
-    async def _build(self, tenant: Tenant) -> TenantLine:
-        config = tenant.config
-        concurrency = config.delivery.concurrency
-        source = load_builder(SOURCES[config.source.kind].builder)(config.source, self._surroundings, concurrency)
-        if config.destination is None:
-            raise ValueError(f"tenant {tenant.id} has no destination")
-        destination = load_builder(DESTINATIONS[config.destination.kind].builder)(
-            config.destination, self._surroundings, concurrency
-        )
+    def _build(self, tenant: Tenant) -> TenantLine:
+        concurrency = tenant.config.delivery.concurrency
+        source = build_source(tenant, self._surroundings)
+        destination = build_destination(tenant, self._surroundings)
         probe_every = _millis(self.config.bridge.blocked.probe)
         gates = Gates(self.clock, probe_every, lambda block, begins: self._blocked(tenant.id, block, begins))
         lane = Lane(tenant.id, source, destination, tenant.mappings, gates)

@@ -15,27 +15,35 @@ from connectors.settings import DestinationSettings, SourceSettings
 
 @dataclass(frozen=True, slots=True)
 class SourceKind:
-    """A kind of source: the model that its settings in a tenant file are held against."""
+    """A kind of source: the model that its settings in a tenant file are held against, and what builds it.
+
+    ``builder`` is ``module:function``, imported when a tenant needs it; None for a kind that cannot be used yet.
+    """
 
     settings: type[SourceSettings]
+    builder: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class DestinationKind:
-    """A kind of destination: the model that its settings in a tenant file are held against."""
+    """A kind of destination: the model that its settings in a tenant file are held against, and what builds it.
+
+    ``builder`` is ``module:function``, imported when a tenant needs it.
+    """
 
     settings: type[DestinationSettings]
+    builder: str
 
 
 SOURCES: Mapping[str, SourceKind] = MappingProxyType(
     {
-        "numora": SourceKind(NumoraSettings),
+        "numora": SourceKind(NumoraSettings, "connectors.numora.build:build_source"),
         "retab": SourceKind(RetabSettings),
     },
 )
 
 DESTINATIONS: Mapping[str, DestinationKind] = MappingProxyType(
     {
-        "dataverse": DestinationKind(DataverseSettings),
+        "dataverse": DestinationKind(DataverseSettings, "connectors.dataverse.build:build_destination"),
     },
 )

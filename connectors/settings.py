@@ -110,7 +110,7 @@ def format_duration(duration: timedelta) -> str:
     """Write a duration the way files do, in the largest unit that leaves no fraction."""
     for unit in ("d", "h", "m", "s"):
         count, rest = divmod(duration, _UNITS[unit])
-        if count and not rest:
+        if count > (unit == "d") and not rest:  # a day is written 24h, as people do
             return f"{count}{unit}"
     return f"{duration // _UNITS['ms']}ms" if duration else "0s"
 

@@ -31,7 +31,29 @@ _PLUS: Final = frozenset("+\uff0b")
 _SPACES: Final = frozenset(" \t\u00a0\u2007\u2009\u202f\u2002\u2003\u2005\u2006\u200a")
 _INVISIBLE: Final = dict.fromkeys(map(ord, "\u200b\u200e\u200f\u061c\u2066\u2067\u2068\u2069\ufeff"))
 _APOSTROPHES: Final = frozenset("'\u2019")
-_LOCAL_SYMBOLS: Final = ("US$", "A$", "C$", "CA$", "AU$", "NZ$", "HK$", "S$", "R$", "MX$", "Fr.", "SFr.", "kr.", "kr", "zł", "Kč", "Ft", "lei", "лв.", "Rs.", "Rs")
+_LOCAL_SYMBOLS: Final = (
+    "US$",
+    "A$",
+    "C$",
+    "CA$",
+    "AU$",
+    "NZ$",
+    "HK$",
+    "S$",
+    "R$",
+    "MX$",
+    "Fr.",
+    "SFr.",
+    "kr.",
+    "kr",
+    "zł",
+    "Kč",
+    "Ft",
+    "lei",
+    "лв.",
+    "Rs.",
+    "Rs",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +68,7 @@ class AmountFormat:
     """For each set of digits: what an unsigned number looks like, the group separators, the decimal separator."""
 
     def parse(self, text: str) -> Decimal:
-        """Return the amount. Raises ``ValueProblemError`` with ``not_an_amount`` for what this locale does not write."""
+        """Return the amount. Raises ``ValueProblemError``, ``not_an_amount``, for what this locale does not write."""
         core = text.strip()
         if len(core) > MAX_AMOUNT_CHARACTERS:
             raise self._refusal(text)
@@ -137,7 +159,7 @@ def _pattern(locale: Locale, digits: str) -> tuple[re.Pattern[str], str, str]:
     primary, secondary = locale.decimal_formats[None].grouping
     digit, first = (r"[0-9]", r"[1-9]") if digits == "latn" else (r"\d", r"(?!0)\d")
     whole = rf"{digit}+"
-    if 0 < primary < 10 and 0 < secondary < 10:  # noqa: PLR2004 - babel says 1000 for a locale that does not group
+    if 0 < primary < 10 and 0 < secondary < 10:
         between = f"[{re.escape(groups)}]"
         head = rf"{first}{digit}{{0,{secondary - 1}}}"
         whole = rf"(?:{whole}|{head}{between}(?:{digit}{{{secondary}}}{between})*{digit}{{{primary}}})"
@@ -163,7 +185,7 @@ def number_of(value: Any, amounts: AmountFormat) -> Decimal:
         return amounts.parse(value)
     if isinstance(value, bool) or not isinstance(value, (int, float, Decimal)):
         code = codes.NOT_A_SINGLE_VALUE if isinstance(value, (dict, list)) else codes.NOT_AN_AMOUNT
-        raise ValueProblemError(code, f"This is {shown(value)} and not an amount. Write one amount like {amounts.example}.")
+        raise ValueProblemError(code, f"This is {shown(value)} and not an amount. Write one like {amounts.example}.")
     try:
         number = Decimal(repr(value)) if isinstance(value, float) else Decimal(value)
     except ValueError:
@@ -198,5 +220,7 @@ def multiply_exactly(number: Decimal | int, factor: Decimal) -> Decimal:
     """Return the product with all its digits. Raises ``ValueProblemError`` with ``number_out_of_range``."""
     product = _WIDE.multiply(Decimal(number), factor)
     if abs(product.adjusted()) > OUT_OF_RANGE:
-        raise ValueProblemError(codes.NUMBER_OUT_OF_RANGE, f"{shown(number)} is out of range. Correct the amount in review.")
+        raise ValueProblemError(
+            codes.NUMBER_OUT_OF_RANGE, f"{shown(number)} is out of range. Correct the amount in review."
+        )
     return product

@@ -32,7 +32,7 @@ class FormatError(Exception):
 
 
 def check_format(pattern: str, *, with_time: bool) -> None:
-    """Raise ``FormatError`` unless a strptime format reads back the day, and with ``with_time`` the time, that it writes."""
+    """Raise ``FormatError`` unless a format reads back the day (``with_time``: and the hour) that it writes."""
     used = set(_DIRECTIVE.findall(pattern))
     if machine := sorted(used & _OF_THE_MACHINE):
         raise FormatError(f"{machine[0]} depends on the machine's language. Spell the format out, e.g. %d.%m.%Y.")
@@ -108,16 +108,17 @@ class DateReader:
         if not found:
             raise self._refusal(value)
         if len(found) > 1:
-            message = f"{shown(value)} can be read as {' and as '.join(day.isoformat() for day in found)}. Write it as 2026-01-31."
-            if not self._iso:
-                message = message.removesuffix(" Write it as 2026-01-31.") + " Let the mapping name one format."
-            raise ValueProblemError(codes.AMBIGUOUS_DATE, message)
+            days = " and as ".join(day.isoformat() for day in found)
+            advice = "Write it like 2026-01-31." if self._iso else "Let the mapping name one format."
+            raise ValueProblemError(codes.AMBIGUOUS_DATE, f"{shown(value)} can be read as {days}. {advice}")
         return next(iter(found))
 
     def _refusal(self, value: Any) -> ValueProblemError:
         examples = " or ".join(dict.fromkeys(_SAMPLE.strftime(pattern) for pattern in self._formats))
         code = codes.NOT_A_SINGLE_VALUE if isinstance(value, (dict, list)) else codes.NOT_A_DATE
-        return ValueProblemError(code, f"{shown(value)} is not a date that the mapping knows. Write it like {examples}.")
+        return ValueProblemError(
+            code, f"{shown(value)} is not a date that the mapping knows. Write it like {examples}."
+        )
 
 
 class DatetimeReader:

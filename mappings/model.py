@@ -1,9 +1,18 @@
-"""The shape of a mapping file, as design and JSON Schema have it. What the parts mean together is linted in ``load``."""
+"""The shape of a mapping file, key by key. What its parts mean together is linted in ``load`` and ``column_spec``."""
 
 from decimal import Decimal
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool, StrictInt, WithJsonSchema, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StrictBool,
+    StrictInt,
+    WithJsonSchema,
+    model_validator,
+)
 from pydantic_core import PydanticCustomError
 
 from mappings.names import Kind
@@ -174,12 +183,14 @@ class CaseSpec(_Part):
 class MappingFile(_Part):
     """A mapping file: how a reviewed document of one schema becomes a row of one table."""
 
-    schema_: Annotated[str, Field(min_length=1)] = Field(alias="schema", description="The document schema, e.g. invoice_v2.")
+    schema_: Annotated[str, Field(min_length=1)] = Field(
+        alias="schema", description="The document schema, e.g. invoice_v2."
+    )
     destination: Annotated[str, Field(min_length=1)] = Field(description="The kind of destination, e.g. dataverse.")
     table: Name = Field(description="The table's logical name.")
-    identity: IdentitySpec = Field(default_factory=IdentitySpec)
+    identity: IdentitySpec = IdentitySpec.model_validate({})
     locale: str = Field("en_US", description="How amounts are written in the document.")
-    guards: GuardsSpec = Field(default_factory=GuardsSpec)
+    guards: GuardsSpec = GuardsSpec.model_validate({})
     columns: dict[Name, ColumnSpec]
     lookups: dict[Name, LookupSpec] = Field(default_factory=dict)
     lines: LinesSpec | None = None

@@ -35,7 +35,7 @@ Path = tuple[str, ...]
 
 
 class ExpressionError(Exception):
-    """An expression cannot be used. ``position`` counts characters from 0; ``code`` is one of ``codes.FINDING_CODES``."""
+    """An expression cannot be used. ``position`` counts characters from 0; ``code`` is in ``codes.FINDING_CODES``."""
 
     def __init__(self, code: str, message: str, position: int = 0) -> None:
         super().__init__(message)
@@ -78,7 +78,9 @@ def compile_selection(text: str) -> Selection:
         message = f"The expression has {len(text)} characters; at most {MAX_CHARACTERS} are allowed. Shorten it."
         raise ExpressionError(codes.EXPRESSION_TOO_LARGE, message)
     if not text.strip():
-        raise ExpressionError(codes.BAD_EXPRESSION, "The expression is empty. Name a field, e.g. `fields.invoice_number`.")
+        raise ExpressionError(
+            codes.BAD_EXPRESSION, "The expression is empty. Name a field, e.g. `fields.invoice_number`."
+        )
     tree = _parse(text)
     _check_size(tree)
     _check_functions(tree)
@@ -111,7 +113,11 @@ def _parse(text: str) -> Mapping[str, Any]:
 
 
 def _unreadable(text: str, position: int) -> ExpressionError:
-    place = "at its end" if position >= len(text) else f"at character {position + 1}, before {text[position : position + 20]!r}"
+    place = (
+        "at its end"
+        if position >= len(text)
+        else f"at character {position + 1}, before {text[position : position + 20]!r}"
+    )
     message = f"This is not a JMESPath expression: it cannot be read {place}. Write e.g. `fields.invoice_number`."
     return ExpressionError(codes.BAD_EXPRESSION, message, min(position, len(text)))
 
@@ -251,7 +257,9 @@ def _interpreter(tree: Mapping[str, Any]) -> Select:
         try:
             return _bounded(_BoundedInterpreter().visit(tree, view))
         except _FAILURES:
-            message = "The mapping's expression cannot be worked out on this document. Correct the field, or the mapping."
+            message = (
+                "The mapping's expression cannot be worked out on this document. Correct the field, or the mapping."
+            )
             raise ValueProblemError(codes.SELECTION_FAILED, message) from None
 
     return interpret
@@ -278,7 +286,9 @@ def _count(value: Any) -> None:
 
 
 def _too_large() -> ValueProblemError:
-    message = f"The mapping's expression selects more than {MAX_OUTPUT_NODES:,} values. Narrow the expression in the mapping."
+    message = (
+        f"The mapping's expression selects more than {MAX_OUTPUT_NODES:,} values. Narrow the expression in the mapping."
+    )
     return ValueProblemError(codes.SELECTION_TOO_LARGE, message)
 
 
@@ -316,7 +326,7 @@ _KINDS: Final = {name: kind for kind, names in _NAMES.items() for name in names}
 
 
 class _DecimalFunctions(Functions):  # type: ignore[misc]
-    """JMESPath's functions for exact numbers: a sum that would have to be rounded is an error, an average is rounded."""
+    """JMESPath's functions for exact numbers: a sum that would have to be rounded fails, an average is rounded."""
 
     def _get_allowed_pytypes(self, types: list[str]) -> tuple[list[str], list[tuple[str, ...]]]:
         allowed: list[str] = []

@@ -94,12 +94,16 @@ _SPECS: Final[Mapping[str, _Spec]] = {
     "remove": _Spec(lambda arguments: lambda text: text.replace(arguments[0], ""), ("text",)),
     "pad_left": _Spec(_pad_left, ("count", "text"), optional=1),
     "empty_if": _Spec(_empty_if, ("text",), rest=True),
-    "abs": _Spec(lambda _: lambda number: number.copy_abs() if isinstance(number, Decimal) else abs(number), stage="number"),
+    "abs": _Spec(
+        lambda _: lambda number: number.copy_abs() if isinstance(number, Decimal) else abs(number), stage="number"
+    ),
     "negate": _Spec(
         lambda _: lambda number: number.copy_negate() if isinstance(number, Decimal) and number else -number,
         stage="number",
     ),
-    "multiply": _Spec(lambda arguments: lambda number: multiply_exactly(number, arguments[0]), ("number",), stage="number"),
+    "multiply": _Spec(
+        lambda arguments: lambda number: multiply_exactly(number, arguments[0]), ("number",), stage="number"
+    ),
 }
 _WITH_OPERANDS: Final = ("concat", "coalesce", "default")
 STEP_NAMES: Final[tuple[str, ...]] = (*_SPECS, *_WITH_OPERANDS)
@@ -175,7 +179,9 @@ def _argument(name: str, kind: str, argument: str) -> Any:
 
 def _with_operands(text: str, name: str, arguments: list[str], own: str | None) -> Step:
     if not arguments:
-        message = f'{name} wants at least one argument: a text in quotes or a field, e.g. {name}("-", fields.invoice_number).'
+        message = (
+            f'{name} wants at least one argument: a text in quotes or a field, e.g. {name}("-", fields.invoice_number).'
+        )
         raise StepError(codes.BAD_STEP, message)
     operands = [_operand(argument, own) for argument in arguments]
     if not any(operand is None for operand in operands):

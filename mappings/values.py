@@ -1,4 +1,4 @@
-"""What a selected value is before it is converted: empty or not, how it is shown to a reviewer, how its digits are written."""
+"""A selected value before it is converted: whether it is empty, how it is shown, how its digits are written."""
 
 from decimal import Decimal
 from typing import Any, Final

@@ -43,7 +43,7 @@ def findings_of(model: type[BaseModel], error: ValidationError, source: "YamlSou
     found: dict[tuple[Any, ...], Finding] = {}
     errors = error.errors()
     for details in errors:
-        if _is_beside_the_point(details, errors):
+        if _is_beside_the_point(model, details, errors):
             continue
         finding = _finding(model, details, source)
         found.setdefault((finding.line, finding.column, finding.key, finding.code), finding)
@@ -148,19 +148,16 @@ def _quote(value: object) -> str:
     return repr(value) if isinstance(value, str) else str(value)
 
 
-def _is_beside_the_point(details: ErrorDetails, errors: list[ErrorDetails]) -> bool:
+def _is_beside_the_point(model: type[BaseModel], details: ErrorDetails, errors: list[ErrorDetails]) -> bool:
     """Tell whether this is a union's wrong member speaking, while another member says something further inside."""
     location = details["loc"]
     if not location or _wanted(details["type"]) is None:
         return False
     place = location[:-1]
-    return any(
-        other["loc"][: len(place)] == place
-        and len(other["loc"]) > len(location)
-        and other["loc"][len(place)] != location[-1]
-        and other["input"] is not details["input"]
-        for other in errors
-    )
+    others = (other["loc"] for other in errors if other["loc"][: len(place)] == place)
+    if not any(len(other) > len(location) and other[len(place)] != location[-1] for other in others):
+        return False
+    return location[-1] != "[key]" and _walk(model, location)[0] == _walk(model, place)[0]
 
 
 def _names(schema: Mapping[str, Any] | None) -> list[str]:

@@ -35,8 +35,9 @@ class CompiledFile:
 
 @dataclass(frozen=True, slots=True)
 class LoadedConfig:
-    """A whole configuration. ``folder`` is that of ``bridge.yaml``; ``warnings`` what should be mended and does no harm.
+    """A whole configuration.
 
+    ``folder`` is that of ``bridge.yaml``; ``warnings`` is what does no harm and should be mended.
     ``stamps`` holds every file and folder that was looked at, as it was then; ``compiled`` the mappings by file and
     digest of its bytes, so that a reload compiles only what has changed.
     """

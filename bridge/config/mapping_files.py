@@ -9,7 +9,7 @@ from pathlib import Path
 from bridge.config.files import FileReader, UnreadableError
 from bridge.config.loaded import CompiledFile
 from mappings.findings import Finding, FindingsError
-from mappings.load import compile_mapping, run_tests
+from mappings.load import compile_mapping
 from mappings.yaml_source import decode_text
 
 FILE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.\-]*\.ya?ml")

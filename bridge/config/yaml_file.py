@@ -40,7 +40,7 @@ def read_yaml_file(
     allow_hosts: frozenset[str] = frozenset(),
     allow_empty: bool = False,
 ) -> ReadFile[ModelT]:
-    """Read one file; relative paths of ``${file:…}`` start at ``folder``. Everything wrong with it is in the findings."""
+    """Read one file; relative paths of ``${file:…}`` start at ``folder``. What is wrong with it is in the findings."""
     try:
         text = decode_text(reader.read(path), str(path))
         source = parse_yaml(text, str(path), allow_empty=allow_empty)

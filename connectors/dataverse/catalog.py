@@ -31,6 +31,9 @@ from connectors.outcome import OutcomeError, TransientError
 TIME_TO_LIVE = 600.0
 """Seconds after which a table is read anew, in the background."""
 
+FRESH = 60.0
+"""Seconds: what was read this recently is not cured by reading it again."""
+
 RELOAD_PAUSE = 30.0
 """Seconds before a reload in the background is tried again after it failed."""
 
@@ -63,7 +66,7 @@ class Catalog:
         self._monotonic = monotonic
         self._entries: dict[str, _Entry] = {}
         self._loading: dict[str, asyncio.Task[Table]] = {}
-        self._settled: dict[tuple[str, tuple[str, ...]], Table] = {}
+        self._settled: dict[tuple[str, frozenset[str]], Table] = {}
         self._csdl: dict[str, Table] | None = None
 
     async def table(self, name: str) -> Table:
@@ -79,7 +82,7 @@ class Catalog:
     async def settled(self, name: str, columns: Iterable[str]) -> Table:
         """Return a table with the limits of these columns, as far as the target tells them."""
         table = await self.table(name)
-        wanted = (name, tuple(columns))
+        wanted = (name, frozenset(columns))
         if self._settled.get(wanted) is table:
             return table
         kinds = {
@@ -98,9 +101,10 @@ class Catalog:
         for name in names:
             self._entries.pop(name, None)
 
-    def age(self, table: Table) -> float:
-        """Return how many seconds ago a table was read."""
-        return self._monotonic() - table.loaded_at
+    def doubt(self, *tables: Table) -> bool:
+        """Have tables read anew, since the target refused a name; tell whether that can help: not if they just were."""
+        self.forget(*(table.name for table in tables))
+        return any(self._monotonic() - table.loaded_at > FRESH for table in tables)
 
     @property
     def known(self) -> Sequence[Table]:
@@ -146,41 +150,38 @@ class Catalog:
         base = _definition_path(name)
         attributes = definition.Attributes
         if attributes is None:
-            attributes = await self._entries_of(
-                f"{base}/Attributes?$select={ATTRIBUTE_COLUMNS}", f"{base}/Attributes", AttributeDefinition
-            )
+            attributes = await self._entries_of(f"{base}/Attributes", ATTRIBUTE_COLUMNS, AttributeDefinition)
         keys = definition.Keys
         if keys is None:
-            keys = await self._entries_of(f"{base}/Keys?$select={KEY_COLUMNS}", f"{base}/Keys", KeyDefinition)
+            keys = await self._entries_of(f"{base}/Keys", KEY_COLUMNS, KeyDefinition)
         many, one = definition.ManyToOneRelationships, definition.OneToManyRelationships
         if many is None:
-            many = await self._relationships(base, _MANY)
+            many = await self._entries_of(f"{base}/{_MANY}", RELATIONSHIP_COLUMNS, RelationshipDefinition)
         if one is None:
-            one = await self._relationships(base, _ONE)
-        described = None
-        if attributes is None or many is None or one is None:
-            described = (await self._from_csdl()).get(name)
-        return Table(
+            one = await self._entries_of(f"{base}/{_ONE}", RELATIONSHIP_COLUMNS, RelationshipDefinition)
+        table = Table(
             name,
             definition.EntitySetName,
             definition.PrimaryIdAttribute,
             definition.PrimaryNameAttribute,
-            attributes_of(attributes) if attributes is not None else (described.attributes if described else {}),
-            tuple(key.key() for key in keys or ()),
-            relationships_of(many, name, many_to_one=True)
-            if many is not None
-            else described.many_to_one
-            if described
-            else (),
-            relationships_of(one, name, many_to_one=False)
-            if one is not None
-            else described.one_to_many
-            if described
-            else (),
+            attributes_of(attributes or ()),
+            None if keys is None else tuple(key.key() for key in keys),
+            relationships_of(many or (), name, many_to_one=True),
+            relationships_of(one or (), name, many_to_one=False),
             definition.HasNotes,
             elastic=definition.TableType == "Elastic",
             loaded_at=self._monotonic(),
         )
+        if attributes is None or many is None or one is None:
+            described = (await self._from_csdl()).get(name)
+            if described is not None:
+                table = replace(
+                    table,
+                    attributes=table.attributes or described.attributes,
+                    many_to_one=table.many_to_one or described.many_to_one,
+                    one_to_many=table.one_to_many or described.one_to_many,
+                )
+        return table
 
     async def _definition(self, name: str) -> TableDefinition | None:
         """Ask for all at once, and for less when the target does not take that. None when it knows no such table."""
@@ -195,18 +196,15 @@ class Catalog:
                 return _parsed(TableDefinition, answer, path)
         return None
 
-    async def _relationships(self, base: str, side: str) -> list[RelationshipDefinition] | None:
-        return await self._entries_of(
-            f"{base}/{side}?$select={RELATIONSHIP_COLUMNS}", f"{base}/{side}", RelationshipDefinition
-        )
+    async def _entries_of(self, base: str, columns: str, model: type[M]) -> list[M] | None:
+        """Return the entries at ``base``; None when the target has nothing there."""
+        return await self._first_entries((f"{base}?$select={columns}", base), model)
 
-    async def _entries_of(self, *attempts: str | type[M]) -> Any:
-        """Return the entries of the first path that is answered; None when none is. The last argument is their model."""
-        *paths, model = attempts
+    async def _first_entries(self, paths: Sequence[str], model: type[M]) -> list[M] | None:
         for path in paths:
-            answer = await self._ask(str(path))
-            if answer is not None and isinstance(answer, dict) and isinstance(answer.get("value"), list):
-                return [_parsed(model, entry, str(path)) for entry in answer["value"]]  # type: ignore[arg-type]
+            answer = await self._ask(path)
+            if isinstance(answer, dict) and isinstance(answer.get("value"), list):
+                return [_parsed(model, entry, path) for entry in answer["value"]]
         return None
 
     async def _ask(self, path: str) -> Any:
@@ -242,7 +240,7 @@ class Catalog:
             base = f"{_definition_path(table.name)}/Attributes/Microsoft.Dynamics.CRM.{cast}"
             entries: list[AttributeDefinition] | None
             try:
-                entries = await self._entries_of(f"{base}?{query}", base, AttributeDefinition)
+                entries = await self._first_entries((f"{base}?{query}", base), AttributeDefinition)
             except TransientError:
                 raise
             except OutcomeError:

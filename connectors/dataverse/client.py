@@ -11,9 +11,6 @@ from connectors.ports import RequestLog
 
 API_PATH = "/api/data/v9.2/"
 
-READ_TIMEOUT = 60.0
-"""Seconds for a request that changes nothing."""
-
 WIRE = Wire(
     name="dataverse",
     headers={
@@ -45,13 +42,16 @@ class TokenProvider(Protocol):
 
 
 class DataverseClient:
-    """Sends requests to one environment. ``url`` is the environment's, ``write_timeout`` in seconds."""
+    """Sends requests to one environment. ``url`` is the environment's; the timeouts are in seconds."""
 
-    def __init__(self, url: str, peer: HttpPeer, tokens: TokenProvider, *, write_timeout: float) -> None:
+    def __init__(
+        self, url: str, peer: HttpPeer, tokens: TokenProvider, *, read_timeout: float, write_timeout: float
+    ) -> None:
         self.org_url = url.rstrip("/")
         self.root = self.org_url + API_PATH
         self.root_path = urlsplit(self.root).path
-        self.write_timeout = write_timeout
+        self._read_timeout = read_timeout
+        self._write_timeout = write_timeout
         self._peer = peer
         self._tokens = tokens
 
@@ -71,7 +71,7 @@ class DataverseClient:
         A 401 has the token renewed once. Raises ``BlockedError`` (``unauthorized``) for a second 401.
         """
         url = self._url(path)
-        timeout = self.write_timeout if mutating else READ_TIMEOUT
+        timeout = self._write_timeout if mutating else self._read_timeout
         renewed = False
         while True:
             token = await self._tokens.token()
@@ -87,7 +87,7 @@ class DataverseClient:
             if renewed:
                 raise BlockedError(
                     "unauthorized",
-                    f"Dataverse refuses a fresh token for {purpose}. Is the app registered as an application user there?",
+                    f"Dataverse refuses a fresh token for {purpose}. Register the app as an application user there.",
                 )
             renewed = True
 

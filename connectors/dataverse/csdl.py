@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass, field
 from io import BytesIO
-from xml.etree import ElementTree
+from xml.etree import ElementTree as ET
 
-from connectors.dataverse.metadata import Attribute, Kind, Limits, Relationship, Table
+from connectors.dataverse.metadata import UNKNOWN, Attribute, Kind, Limits, Relationship, Table
 
 _KINDS = {
     "Edm.String": Kind.STRING,
@@ -39,7 +39,7 @@ def read_tables(document: bytes) -> dict[str, Table]:
     sets: dict[str, str] = {}
     try:
         # Expat bounds entity expansion, and the document type was ruled out above.
-        for _, element in ElementTree.iterparse(BytesIO(document)):  # noqa: S314
+        for _, element in ET.iterparse(BytesIO(document)):  # noqa: S314
             tag = _local(element.tag)
             if tag == "EntityType":
                 read = _read_type(element)
@@ -47,7 +47,7 @@ def read_tables(document: bytes) -> dict[str, Table]:
                 element.clear()
             elif tag == "EntitySet":
                 sets[_last(element.get("EntityType", ""))] = element.get("Name", "")
-    except ElementTree.ParseError as error:
+    except ET.ParseError as error:
         raise ValueError(f"the metadata document is not XML: {error}") from error
     return {
         name: _table(types[name], types, set_name)
@@ -56,7 +56,7 @@ def read_tables(document: bytes) -> dict[str, Table]:
     }
 
 
-def _read_type(element: ElementTree.Element) -> _Type:
+def _read_type(element: ET.Element) -> _Type:
     read = _Type(element.get("Name", ""))
     for child in element:
         tag, name = _local(child.tag), child.get("Name", "")
@@ -65,14 +65,14 @@ def _read_type(element: ElementTree.Element) -> _Type:
             read.key = references[0] if references else None
         elif tag == "Property" and not (name.startswith("_") and name.endswith("_value")):
             kind = _KINDS.get(child.get("Type", ""), Kind.OTHER)
-            behavior = "DateOnly" if child.get("Type") == "Edm.Date" else None
-            read.attributes[name] = Attribute(name, kind, limits=Limits(behavior=behavior))
+            limits = Limits(behavior="DateOnly") if child.get("Type") == "Edm.Date" else UNKNOWN
+            read.attributes[name] = Attribute(name, kind, limits=limits)
         elif tag == "NavigationProperty":
             _read_navigation(read, name, child)
     return read
 
 
-def _read_navigation(read: _Type, name: str, element: ElementTree.Element) -> None:
+def _read_navigation(read: _Type, name: str, element: ET.Element) -> None:
     target = element.get("Type", "")
     if target.startswith("Collection("):
         read.collections[name] = (_last(target.removesuffix(")")), element.get("Partner", ""))

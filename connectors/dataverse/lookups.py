@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from uuid import UUID
+from weakref import WeakValueDictionary
 
 from connectors.dataverse.catalog import Catalog, UnknownTableError
 from connectors.dataverse.client import JSON_HEADERS, DataverseClient, escaped, quoted
@@ -51,7 +52,7 @@ class Lookups:
         self._catalog = catalog
         self._monotonic = monotonic
         self._found: dict[_Key, ResolvedLookup] = {}
-        self._locks: dict[_Key, asyncio.Lock] = {}
+        self._locks: WeakValueDictionary[_Key, asyncio.Lock] = WeakValueDictionary()
 
     def remembered(self, plan: LookupPlan) -> ResolvedLookup | None:
         """Return the row if it was found not long ago."""
@@ -79,18 +80,17 @@ class Lookups:
         (``lookup_ambiguous``, ``lookup_value_invalid``) for values that cannot lead to one row.
         """
         if plan.criteria is None:
-            return self._missing(plan, "has no value to look for")
+            self._missing(plan, "has no value to look for")
+            return None
         key: _Key = (plan.table, tuple(plan.criteria.items()))
-        lock = self._locks.setdefault(key, asyncio.Lock())
+        lock = self._locks.get(key)
+        if lock is None:
+            lock = self._locks[key] = asyncio.Lock()
         async with lock:
-            try:
-                remembered = self.remembered(plan)
-                if remembered is not None:
-                    return remembered
-                return await self._find(plan, key, plan.criteria, log, create_missing=create_missing)
-            finally:
-                if not lock._waiters:  # noqa: SLF001 - nobody else is about to enter: forget the lock
-                    self._locks.pop(key, None)
+            remembered = self.remembered(plan)
+            if remembered is not None:
+                return remembered
+            return await self._find(plan, key, plan.criteria, log, create_missing=create_missing)
 
     async def _find(
         self,
@@ -109,12 +109,15 @@ class Lookups:
         ids = await self._query(table, values, log)
         if len(ids) > 1:
             raise self._rejected(
-                plan, "lookup_ambiguous", f"{_told(criteria)} is found more than once in {plan.table}; it must be unique"
+                plan,
+                "lookup_ambiguous",
+                f"{_told(criteria)} is found more than once in {plan.table}; it must be unique",
             )
         if ids:
             return self._remember(key, table, ids[0])
         if plan.missing != "create":
-            return self._missing(plan, f"{_told(criteria)} is not found in {plan.table}")
+            self._missing(plan, f"{_told(criteria)} is not found in {plan.table}")
+            return None
         new_id = lookup_row_id(
             self._client.org_url, table.name, [(column, plain_text(value)) for column, value in criteria.items()]
         )
@@ -125,7 +128,9 @@ class Lookups:
     def _value(self, plan: LookupPlan, table: Table, column: str, value: Scalar) -> tuple[Attribute, Json]:
         attribute = table.attributes.get(column)
         if attribute is None:
-            raise BlockedError("unknown_column", f"{table.name} has no column {column!r}. Correct {plan.column}'s match.")
+            raise BlockedError(
+                "unknown_column", f"{table.name} has no column {column!r}. Correct {plan.column}'s match."
+            )
         if attribute.kind.is_reference:
             attribute = replace(attribute, kind=Kind.UNIQUEIDENTIFIER)
         # A value that is longer or finer than the column can hold matches nothing: that is for the query to find.
@@ -142,7 +147,11 @@ class Lookups:
             for column, (attribute, value) in values.items()
         ]
         path = f"{table.set_name}?$select={table.primary_id}&$filter={'%20and%20'.join(tests)}&$top=2"
-        answer = await self._client.read(path, purpose=f"lookup in {table.name}", log=log)
+        try:
+            answer = await self._client.read(path, purpose=f"lookup in {table.name}", log=log)
+        except BlockedError:
+            self._catalog.forget(table.name)
+            raise
         rows = answer.get("value") if isinstance(answer, dict) else None
         if not isinstance(rows, list):
             raise TransientError("bad_answer", f"A query of {table.set_name} was not answered with a list.")
@@ -157,11 +166,19 @@ class Lookups:
         log: RequestLog | None,
     ) -> str:
         if any(table.attributes[column].kind.is_reference for column in values):
-            raise BlockedError("lookup_not_creatable", f"{plan.column} matches by a reference: missing: create cannot write one.")
+            raise BlockedError(
+                "lookup_not_creatable", f"{plan.column} matches by a reference: missing: create cannot write one."
+            )
         body = {table.primary_id: new_id, **{column: value for column, (_, value) in values.items()}}
         purpose = f"create {table.name}"
         answer = await self._client.request(
-            "POST", table.set_name, purpose=purpose, mutating=True, headers=JSON_HEADERS, body=encode_json(body), log=log
+            "POST",
+            table.set_name,
+            purpose=purpose,
+            mutating=True,
+            headers=JSON_HEADERS,
+            body=encode_json(body),
+            log=log,
         )
         if answer.status < 300:
             return new_id
@@ -171,7 +188,9 @@ class Lookups:
         ids = await self._query(table, values, log)
         if len(ids) == 1:
             return ids[0]
-        raise TransientError("lookup_unsettled", f"A row of {table.name} is being created by someone else; looking again.")
+        raise TransientError(
+            "lookup_unsettled", f"A row of {table.name} is being created by someone else; looking again."
+        )
 
     def _remember(self, key: _Key, table: Table, row_id: str) -> ResolvedLookup:
         found = ResolvedLookup(key, table.name, table.set_name, row_id, self._monotonic())
@@ -181,6 +200,7 @@ class Lookups:
         return found
 
     def _missing(self, plan: LookupPlan, what: str) -> None:
+        """Follow the mapping's policy: return to leave the reference empty, or raise."""
         if plan.missing == "empty":
             return
         if plan.missing == "skip":

@@ -1,7 +1,7 @@
 """What the bridge knows of a table: its names, columns, keys and relationships."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
 from typing import Literal
@@ -59,8 +59,8 @@ DateBehavior = Literal["DateOnly", "UserLocal", "TimeZoneIndependent"]
 class Limits:
     """What a column can hold; None means that the target did not say.
 
-    ``max_length`` counts UTF-16 code units. ``precision`` is the number of fraction digits that are kept; more are rounded away
-    by the server without a word. ``options`` are the values of a choice.
+    ``max_length`` counts UTF-16 code units. ``precision`` is the number of fraction digits that are kept; the server
+    rounds more of them away without a word. ``options`` are the values of a choice.
     """
 
     max_length: int | None = None
@@ -106,7 +106,7 @@ class AlternateKey:
 class Relationship:
     """One N:1 relationship: column ``attribute`` of table ``referencing`` refers to a row of table ``referenced``.
 
-    ``navigation`` is the property that is bound on the referencing side, ``collection`` the one of the rows on the other.
+    ``navigation`` is the property that is bound on the referencing side, ``collection`` that of the rows on the other.
     """
 
     referencing: str
@@ -118,20 +118,19 @@ class Relationship:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A table. ``loaded_at`` is a monotonic time in seconds."""
+    """A table. ``keys`` is None when the target does not tell them; ``loaded_at`` is a monotonic time in seconds."""
 
     name: str
     set_name: str
     primary_id: str
     primary_name: str | None
     attributes: Mapping[str, Attribute]
-    keys: tuple[AlternateKey, ...] = ()
+    keys: tuple[AlternateKey, ...] | None = None
     many_to_one: tuple[Relationship, ...] = ()
     one_to_many: tuple[Relationship, ...] = ()
     has_notes: bool | None = None
     elastic: bool = False
     loaded_at: float = 0.0
-    settled_kinds: frozenset[Kind] = field(default_factory=frozenset)
 
     def lookups(self, name: str, target: str) -> tuple[Relationship, ...]:
         """Return the relationships to ``target`` that ``name`` stands for: a navigation property's name, or a column's.
@@ -142,7 +141,30 @@ class Table:
             return (Relationship(self.name, "ownerid", target, "ownerid", None),)
         fitting = tuple(one for one in self.many_to_one if one.referenced == target and one.navigation is not None)
         exact = tuple(one for one in fitting if one.navigation == name)
-        return exact or tuple(one for one in fitting if one.attribute == name)
+        # A column's name that is the property's in another case is a slip, which the server would refuse.
+        return exact or tuple(
+            one for one in fitting if one.attribute == name and (one.navigation or "").lower() != name.lower()
+        )
+
+    def key_fault(self, column: str) -> tuple[str, str] | None:
+        """Return why ``column`` is no key that rows can be found and held apart by: a code and a sentence, or None.
+
+        A key whose index is not active neither finds rows nor keeps a second one out.
+        """
+        if self.keys is None:
+            return None
+        keys = [key for key in self.keys if key.columns == {column}]
+        if not keys:
+            return (
+                "key_missing",
+                f"{self.name} has no alternate key on {column} alone. Define one, or use identity: {{by: primary_key}}.",
+            )
+        if not any(key.active for key in keys):
+            return (
+                "key_not_active",
+                f"The index of key {keys[0].name} is {keys[0].status}, not Active: wait for it, or reactivate the key.",
+            )
+        return None
 
     def lines(self, table: str) -> tuple[Relationship, ...]:
         """Return the relationships through which rows of ``table`` belong to rows of this one."""

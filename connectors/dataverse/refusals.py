@@ -37,7 +37,8 @@ _ABOUT_THE_DATA = {
     "0x80040203": "refused_by_target",
 }
 _UNDECLARED = re.compile(
-    r"undeclared property|could not find a property named|doesn't contain attribute", re.IGNORECASE
+    r"undeclared property|could not find a property named|does not exist on type|doesn't contain attribute",
+    re.IGNORECASE,
 )
 _UNTOLD_PAUSE = 5.0
 
@@ -111,7 +112,7 @@ def read_refusal(status: int, body: bytes, *, retry_after: float | None = None) 
     return Refusal(status, error.code.strip().lower(), error.message.strip(), told=True, retry_after=retry_after)
 
 
-def _nobody(message: str) -> tuple[None, None]:
+def _nobody(_: str) -> tuple[None, None]:
     return None, None
 
 
@@ -123,20 +124,14 @@ def outcome_of(refusal: Refusal, purpose: str, *, mutating: bool, name: Namer = 
     """
     told = refusal.message or f"status {refusal.status} and no reason"
     code, status = refusal.code, refusal.status
-    if code in _ROLLED_BACK:
-        return TransientError(
-            "rolled_back", f"Dataverse rolled {purpose} back: {told}", retry_after=refusal.retry_after
-        )
-    if code in _THROTTLED or status == 429:
-        pause = _UNTOLD_PAUSE if refusal.retry_after is None else refusal.retry_after
-        return ThrottledError("throttled", f"Dataverse asked for a pause: {told}", retry_after=pause)
+    passing = _passing(refusal, told, purpose)
+    if passing is not None:
+        return passing
     if code in _NO_RIGHTS or status in {401, 403}:
         return BlockedError(
             "forbidden",
             f"Dataverse does not allow {purpose}: {told}. Give the application user a security role with rights to it.",
         )
-    if refusal.row_changed or (status == 412 and not refusal.taken):
-        return TransientError("row_changed", f"Someone else changed the row during {purpose}; it is read again.")
     if code in _ABOUT_THE_DATA:
         return _rejected(refusal, told, name)
     if status >= 500 or status == 408:
@@ -145,14 +140,26 @@ def outcome_of(refusal: Refusal, purpose: str, *, mutating: bool, name: Namer = 
             "server_error", f"Dataverse answered {purpose} with {status}: {told}", retry_after=refusal.retry_after
         )
     if status < 400:
-        return BlockedError(
-            "redirected", f"Dataverse answered {purpose} with a redirect. Is url the environment's own?"
-        )
+        return BlockedError("redirected", f"Dataverse answered {purpose} with a redirect. Check the environment's url.")
     if not refusal.told:
         return TransientError("bad_answer", f"{purpose} was answered with {status} by something that is not Dataverse.")
     if not mutating:
         return BlockedError("read_refused", f"Dataverse refused {purpose} ({status} {code}): {told}")
     return _rejected(refusal, told, name)
+
+
+def _passing(refusal: Refusal, told: str, purpose: str) -> TransientError | None:
+    """Return what had no effect and may go well later; None when it is something else."""
+    if refusal.code in _ROLLED_BACK:
+        return TransientError(
+            "rolled_back", f"Dataverse rolled {purpose} back: {told}", retry_after=refusal.retry_after
+        )
+    if refusal.code in _THROTTLED or refusal.status == 429:
+        pause = _UNTOLD_PAUSE if refusal.retry_after is None else refusal.retry_after
+        return ThrottledError("throttled", f"Dataverse asked for a pause: {told}", retry_after=pause)
+    if refusal.row_changed or (refusal.status == 412 and not refusal.taken and refusal.code not in _ABOUT_THE_DATA):
+        return TransientError("row_changed", f"Someone else changed the row during {purpose}; it is read again.")
+    return None
 
 
 def _rejected(refusal: Refusal, told: str, name: Namer) -> RejectedError:

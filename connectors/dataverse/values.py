@@ -111,14 +111,14 @@ def _whole(attribute: Attribute, value: Scalar) -> Json:
 def _number(attribute: Attribute, value: Scalar) -> Json:
     if isinstance(value, bool) or not isinstance(value, int | Decimal):
         raise DoesNotFitError("wrong_type", f"is {plain_text(value)!r}, and Dynamics holds a number")
-    _in_range(attribute, value)
     if isinstance(value, int):
-        return value
-    if not value.is_finite():
-        raise DoesNotFitError("wrong_type", f"is {value}, and Dynamics holds a number")
+        return _whole(attribute, value)
     _, digits, exponent = value.as_tuple()
-    if not isinstance(exponent, int) or exponent > 0:
-        return int(value)
+    if not isinstance(exponent, int):
+        raise DoesNotFitError("wrong_type", f"is {value}, and Dynamics holds a number")
+    _in_range(attribute, value)
+    if exponent > 0:
+        return Decimal(format(value, "f"))
     precision = attribute.limits.precision
     if precision is not None and -exponent > precision:
         beyond = -exponent - precision
@@ -148,7 +148,7 @@ def _told(bound: int | Decimal | None) -> str:
     return "any" if bound is None else plain_text(bound)
 
 
-def _boolean(attribute: Attribute, value: Scalar) -> Json:
+def _boolean(_: Attribute, value: Scalar) -> Json:
     if not isinstance(value, bool):
         raise DoesNotFitError("wrong_type", f"is {plain_text(value)!r}, and Dynamics holds yes or no")
     return value
@@ -196,7 +196,7 @@ def _choices(attribute: Attribute, value: Scalar) -> Json:
     return text
 
 
-def _guid(attribute: Attribute, value: Scalar) -> Json:
+def _guid(_: Attribute, value: Scalar) -> Json:
     if isinstance(value, UUID):
         return str(value)
     try:

@@ -1,7 +1,7 @@
 """Access tokens of an application with a client secret, through MSAL.
 
-MSAL is synchronous and asks the network while it is being made, so it works in a thread of its own; one request is in flight
-for each identity, whoever waits for it.
+MSAL is synchronous and asks the network while it is being made, so it works in a thread of its own; one request is in
+flight for each identity, whoever waits for it.
 """
 
 import asyncio
@@ -37,7 +37,7 @@ T = TypeVar("T")
 
 
 def authority_url(authority: str | None, tenant_id: str) -> str:
-    """Return the address MSAL is given: the public cloud's for the tenant, or ``authority`` with the tenant added if it has no path."""
+    """Return the address MSAL is given: ``authority``, by default the public cloud's, with the tenant if it has no path."""
     base = (authority or PUBLIC_CLOUD).rstrip("/")
     return base if urlsplit(base).path.strip("/") else f"{base}/{tenant_id}"
 
@@ -77,8 +77,8 @@ class ClientSecretTokens:
     async def token(self) -> str:
         """Return a token that is good for a while.
 
-        Raises ``BlockedError`` (``token_refused``, ``authority_invalid``, ``tls_untrusted``) when a person has to mend something,
-        ``TransientError`` (``token_unreachable``) or ``ThrottledError`` when it may go well later.
+        Raises ``BlockedError`` (``token_refused``, ``authority_invalid``, ``tls_untrusted``) when a person has to mend
+        something, ``TransientError`` (``token_unreachable``) or ``ThrottledError`` when it may go well later.
         """
         now = self._monotonic()
         if self._token is not None and now < self._expires_at:

@@ -97,14 +97,19 @@ class NumoraSource:
         This is one request for an entry of the outbox. What a person or a webhook named comes without metadata and
         time of change; then the document itself is read as well.
         """
-        result = await self._read(self._result_address(listing), "result", log)
-        if result is None:
+        standard = self._addresses.result(listing.document_id)
+        address = self._result_address(listing) or standard
+        answer = await self._read(address, "result", log)
+        if answer is None and address != standard:
+            # A gateway may serve us under a path that Numora, which named the address, knows nothing of.
+            answer = await self._read(standard, "result", log)
+        if answer is None:
             return None
-        parsed = understand(Result, result, "result")
+        result = understand(Result, answer.json(), "result")
         if listing.updated_at is not None:
-            return to_document(listing, parsed)
+            return to_document(listing, result)
         state = await self.document(listing.document_id, log)
-        return None if state is None else to_document(listing, parsed, state)
+        return None if state is None else to_document(listing, result, state)
 
     def is_deliverable(self, status: str | None) -> bool:
         """Tell whether a document in this status may be delivered, or has gone back to review."""
@@ -150,13 +155,13 @@ class NumoraSource:
 
     async def document(self, document_id: str, log: RequestLog | None = None) -> DocumentState | None:
         """Read a document's state; None when Numora does not have it."""
-        body = await self._read(self._addresses.document(document_id), "document", log)
-        return None if body is None else understand(DocumentState, body, "document")
+        answer = await self._read(self._addresses.document(document_id), "document", log)
+        return None if answer is None else understand(DocumentState, answer.json(), "document")
 
     async def delivery_history(self, document_id: str, log: RequestLog | None = None) -> tuple[Mapping[str, Any], ...]:
         """Read what Numora recorded of a document's deliveries, in Numora's own words and order."""
-        body = await self._read(self._addresses.delivery(document_id), "delivery history", log)
-        return () if body is None else to_history(body)
+        answer = await self._read(self._addresses.delivery(document_id), "history", log)
+        return () if answer is None else to_history(answer.json())
 
     async def close(self) -> None:
         """Let go of what is held: nothing, for the connections belong to the session behind the peer."""
@@ -168,13 +173,13 @@ class NumoraSource:
         self._note_rate_limit(answer)
         return answer
 
-    async def _read(self, address: str, purpose: str, log: RequestLog | None) -> Any:
-        """Return the JSON at the address; None when there is nothing."""
+    async def _read(self, address: str, purpose: str, log: RequestLog | None) -> Answer | None:
+        """Return what stands at the address; None when nothing does."""
         answer = await self._get(address, purpose, log)
         if answer.status in GONE:
             return None
         self._require_success(answer, purpose, address)
-        return answer.json()
+        return answer
 
     def _require_success(self, answer: Answer, purpose: str, address: str) -> None:
         """Raise what a refused read means. A read that blocks is remembered: it is what a probe has to try again."""
@@ -185,19 +190,19 @@ class NumoraSource:
             self._refused_address = address
         raise failure
 
-    def _result_address(self, listing: Listing) -> str:
-        """Return the address that Numora named when it is on our own origin, else the standard one."""
-        if listing.result_url is not None:
-            address = self._addresses.named(listing.result_url)
-            if address is not None:
-                return address
+    def _result_address(self, listing: Listing) -> str | None:
+        """Return the address that Numora named, when it named one that is on our own origin."""
+        if listing.result_url is None:
+            return None
+        address = self._addresses.named(listing.result_url)
+        if address is None:
             _log.warning(
                 "numora_result_url_refused",
                 document_id=listing.document_id,
                 advice="Numora named an address for the result that is not on base_url's origin. The API key does "
                 "not go there; the standard path is read instead.",
             )
-        return self._addresses.result(listing.document_id)
+        return address
 
     def _note_rate_limit(self, answer: Answer) -> None:
         headers = answer.headers

@@ -1,16 +1,14 @@
-"""What listings and people bring in: new deliveries, and deliveries that are looked at once more."""
+"""What listings and people bring in, as changes to the tables."""
 
 import sqlite3
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Callable, Sequence
 
 from bridge.delivery.model import Delivery, Millis, State, Step, Trigger
-from bridge.delivery.transitions import afresh
+from bridge.ledger.arrivals import arrival, asked_for, listed, retried
 from bridge.ledger.protocol import Intake, PollLease
 from bridge.ledger.sqlite.polls import move_cursor
-from bridge.ledger.sqlite.rows import DELIVERY_COLUMNS, Row, encode_listing, state_values, to_delivery
+from bridge.ledger.sqlite.rows import DELIVERY_COLUMNS, STATE_COLUMNS, encode_listing, state_values, to_delivery
 from bridge.ledger.sqlite.saving import insert_delivery
-from bridge.ledger.sqlite.writer import Change
 from connectors.ports import Listing
 
 SELECT_NEWEST = f"""
@@ -18,19 +16,75 @@ SELECT {", ".join(DELIVERY_COLUMNS)} FROM deliveries
 WHERE tenant = ? AND document_id = ? ORDER BY seq DESC LIMIT 1
 """
 
-SELECT_BY_ID = f"SELECT {', '.join(DELIVERY_COLUMNS)} FROM deliveries WHERE id = ?"
+SELECT_DELIVERY = f"SELECT {', '.join(DELIVERY_COLUMNS)} FROM deliveries WHERE id = ?"
 
-UPDATE_LISTING = "UPDATE deliveries SET listing = ?, seen_at = ?, schema = ?, again = again OR ? WHERE id = ?"
-
-# Whoever made the delivery due holds the newest copy: the token fences every older one.
-UPDATE_QUEUED = "UPDATE deliveries SET due_at = ?, force = force OR ?, token = token + 1 WHERE id = ?"
-
-START_RECHECK = """
-UPDATE deliveries SET step = 'recheck', due_at = ?, lease_until = NULL, token = token + 1 WHERE id = ?
-"""
-
-REPLACE_STATE = f"""
-UPDATE deliveries
-SET {", ".join(f"{column} = ?" for column in ("updated_at", *state_columns_after_updated_at()))}, token = token + 1
+# Not fenced: the row was read in the same transaction.
+REPLACE_DELIVERY = f"""
+UPDATE deliveries SET listing = ?, seen_at = ?, token = ?, {", ".join(f"{column} = ?" for column in STATE_COLUMNS)}
 WHERE id = ?
 """
+
+
+def take_in(
+    connection: sqlite3.Connection,
+    tenant: str,
+    arrivals: Sequence[tuple[str, Listing]],
+    trigger: Trigger,
+    now: Millis,
+    poll: PollLease | None,
+    next_cursor: str | None,
+) -> Intake:
+    """Turn listings, each with the id that a new delivery of it would get, into deliveries, and move the cursor."""
+    if poll is not None:
+        move_cursor(connection, poll, next_cursor)
+    queued = rechecked = 0
+    ids = []
+    for new_id, listing in arrivals:
+        newest = select_newest(connection, tenant, listing.document_id)
+        if newest is None:
+            insert_delivery(connection, arrival(new_id, tenant, listing, trigger, now))
+            queued += 1
+            ids.append(new_id)
+            continue
+        following = listed(newest, listing, now)
+        replace_delivery(connection, following)
+        rechecked += following.again or (following.state.ended and following.step is Step.RECHECK)
+        ids.append(newest.id)
+    return Intake(len(arrivals), queued, rechecked, tuple(ids))
+
+
+def deliver_now(
+    connection: sqlite3.Connection, tenant: str, listing: Listing, now: Millis, new_id: str, force: bool  # noqa: FBT001
+) -> Delivery:
+    """Bring in one document that a person asked for."""
+    newest = select_newest(connection, tenant, listing.document_id)
+    if newest is None:
+        fresh = arrival(new_id, tenant, listing, Trigger.PERSON, now, force=force)
+        insert_delivery(connection, fresh)
+        return fresh
+    return replace_delivery(connection, asked_for(newest, listing, now, force=force))
+
+
+def retry(connection: sqlite3.Connection, delivery_id: str, now: Millis, *, pinned: bool) -> Delivery | None:
+    """Queue a delivery afresh if it has ended."""
+    found = select_delivery(connection, delivery_id)
+    return found and replace_delivery(connection, retried(found, now, pinned=pinned))
+
+
+def select_newest(connection: sqlite3.Connection, tenant: str, document_id: str) -> Delivery | None:
+    """Return the delivery of a document that was inserted last."""
+    row = connection.execute(SELECT_NEWEST, (tenant, document_id)).fetchone()
+    return row and to_delivery(row)
+
+
+def select_delivery(connection: sqlite3.Connection, delivery_id: str) -> Delivery | None:
+    """Return one delivery."""
+    row = connection.execute(SELECT_DELIVERY, (delivery_id,)).fetchone()
+    return row and to_delivery(row)
+
+
+def replace_delivery(connection: sqlite3.Connection, delivery: Delivery) -> Delivery:
+    """Store a delivery that was read in this transaction; return it."""
+    intake_values = (encode_listing(delivery.listing), delivery.seen_at, delivery.token)
+    connection.execute(REPLACE_DELIVERY, (*intake_values, *state_values(delivery), delivery.id))
+    return delivery

@@ -20,7 +20,7 @@ from connectors.dataverse.sandbox.errors import (
 RequiredLevel = Literal["None", "Recommended", "ApplicationRequired", "SystemRequired"]
 DateBehavior = Literal["DateOnly", "UserLocal", "TimeZoneIndependent"]
 
-_EDM_DECIMAL_MAX = Decimal("79228162514264337593543950335")
+_EDM_DECIMAL_MAX = Decimal(79228162514264337593543950335)
 _DECIMAL_DIGITS = 60
 _EARLIEST = date(1753, 1, 1)
 
@@ -65,9 +65,9 @@ class Column:
             if self.required == "SystemRequired":
                 raise ApiError(400, BAD_VALUE, f"Attribute: {self.name} cannot be set to NULL")
             return None
-        return self.convert(value, set_name)
+        return self._convert(value, set_name)
 
-    def convert(self, value: Any, set_name: str) -> Any:
+    def _convert(self, value: Any, set_name: str) -> Any:
         """Return a value that is not null as it is stored. Raises ``ApiError``."""
         raise NotImplementedError
 
@@ -75,8 +75,8 @@ class Column:
         return ApiError(
             400,
             OUT_OF_RANGE,
-            f"A validation error occurred. The value of '{self.name}' on record of type '{set_name}' is outside the valid "
-            "range.",
+            f"A validation error occurred. The value of '{self.name}' on record of type '{set_name}' is outside the "
+            "valid range.",
         )
 
 
@@ -89,7 +89,7 @@ class StringColumn(Column):
     max_length: int = 100
     unicode: bool = True
 
-    def convert(self, value: Any, set_name: str) -> str:
+    def _convert(self, value: Any, set_name: str) -> str:
         if type(value) is not str:
             raise not_convertible(set_name, value, self.edm_type)
         if len(value) > self.max_length:
@@ -121,7 +121,7 @@ class IntegerColumn(Column):
     minimum: int = -2_147_483_648
     maximum: int = 2_147_483_647
 
-    def convert(self, value: Any, set_name: str) -> int:
+    def _convert(self, value: Any, set_name: str) -> int:
         if type(value) is not int or not -2_147_483_648 <= value <= 2_147_483_647:
             raise not_convertible(set_name, value, self.edm_type)
         if not self.minimum <= value <= self.maximum:
@@ -136,7 +136,7 @@ class BigIntColumn(Column):
     attribute_type: ClassVar[str] = "BigInt"
     edm_type: ClassVar[str] = "Edm.Int64"
 
-    def convert(self, value: Any, set_name: str) -> int:
+    def _convert(self, value: Any, set_name: str) -> int:
         if type(value) is not int or not -(2**63) <= value < 2**63:
             raise not_convertible(set_name, value, self.edm_type)
         return value
@@ -152,7 +152,7 @@ class DecimalColumn(Column):
     minimum: Decimal = Decimal(-100_000_000_000)
     maximum: Decimal = Decimal(100_000_000_000)
 
-    def convert(self, value: Any, set_name: str) -> Decimal:
+    def _convert(self, value: Any, set_name: str) -> Decimal:
         if type(value) is int:
             value = Decimal(value)
         elif type(value) is not Decimal:
@@ -170,8 +170,8 @@ class MoneyColumn(DecimalColumn):
 
     attribute_type: ClassVar[str] = "Money"
     precision_source: int = 0
-    minimum: Decimal = Decimal("-922337203685477")
-    maximum: Decimal = Decimal("922337203685477")
+    minimum: Decimal = Decimal(-922337203685477)
+    maximum: Decimal = Decimal(922337203685477)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -192,7 +192,7 @@ class BooleanColumn(Column):
     true_label: str = "Yes"
     false_label: str = "No"
 
-    def convert(self, value: Any, set_name: str) -> bool:
+    def _convert(self, value: Any, set_name: str) -> bool:
         if type(value) is not bool:
             raise not_convertible(set_name, value, self.edm_type)
         return value
@@ -207,7 +207,7 @@ class PicklistColumn(Column):
     options: Mapping[int, str] = field(default_factory=dict)
     global_name: str | None = None
 
-    def convert(self, value: Any, set_name: str) -> int:
+    def _convert(self, value: Any, set_name: str) -> int:
         if type(value) is not int:
             raise not_convertible(set_name, value, self.edm_type)
         if value not in self.options:
@@ -251,7 +251,7 @@ class DateTimeColumn(Column):
         """Whether the value is a date without a time."""
         return self.behavior == "DateOnly"
 
-    def convert(self, value: Any, set_name: str) -> str:
+    def _convert(self, value: Any, set_name: str) -> str:
         edm_type = "Edm.Date" if self.is_date else self.edm_type
         if type(value) is not str:
             raise not_convertible(set_name, value, edm_type)
@@ -288,7 +288,7 @@ class GuidColumn(Column):
     attribute_type: ClassVar[str] = "Uniqueidentifier"
     edm_type: ClassVar[str] = "Edm.Guid"
 
-    def convert(self, value: Any, set_name: str) -> str:
+    def _convert(self, value: Any, set_name: str) -> str:
         if type(value) is str and len(value) == len("00000000-0000-0000-0000-000000000000"):
             try:
                 return str(UUID(value))
@@ -322,6 +322,7 @@ class LookupColumn(Column):
 
     @property
     def json_name(self) -> str:
+        """The read-only property that holds the id."""
         return f"_{self.name}_value"
 
     @property
@@ -329,7 +330,7 @@ class LookupColumn(Column):
         """The tables that it can refer to."""
         return tuple(navigation.target for navigation in self.navigations)
 
-    def convert(self, value: Any, set_name: str) -> Any:
+    def _convert(self, value: Any, set_name: str) -> Any:
         raise bad_payload(
             set_name,
             "CRM do not support direct update of Entity Reference properties, Use Navigation properties instead.",
@@ -353,7 +354,7 @@ class FileColumn(Column):
     creatable: bool = False
     updatable: bool = False
 
-    def convert(self, value: Any, set_name: str) -> Any:
+    def _convert(self, value: Any, set_name: str) -> Any:
         raise bad_payload(set_name, f"The property '{self.name}' is a stream and cannot be set in the body.")
 
 

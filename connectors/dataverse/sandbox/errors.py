@@ -40,8 +40,9 @@ def bad_payload(set_name: str, reason: str) -> ApiError:
     return ApiError(
         400,
         BAD_PAYLOAD,
-        f"Error identified in Payload provided by the user for Entity :'{set_name}', For more information on this error "
-        f"please follow this help link {_PAYLOAD_HELP}  ---->  InnerException : Microsoft.OData.ODataException: {reason}",
+        f"Error identified in Payload provided by the user for Entity :'{set_name}', For more information on this "
+        f"error please follow this help link {_PAYLOAD_HELP}  ---->  "
+        f"InnerException : Microsoft.OData.ODataException: {reason}",
     )
 
 
@@ -91,8 +92,8 @@ def key_taken(key_name: str, display_names: str) -> ApiError:
     return ApiError(
         412,
         KEY_TAKEN,
-        f"A record that has the attribute values {display_names} already exists. The entity key {key_name} requires that "
-        "this set of attributes contains unique values. Select unique values and try again.",
+        f"A record that has the attribute values {display_names} already exists. The entity key {key_name} requires "
+        "that this set of attributes contains unique values. Select unique values and try again.",
     )
 
 

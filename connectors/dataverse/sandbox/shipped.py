@@ -40,7 +40,7 @@ def _date(name: str, required: RequiredLevel = "None") -> Column:
 
 
 def _key(table: str) -> KeySchema:
-    return KeySchema(f"{table}_externalkey_key" if table != "numora_invoice" else "numora_externalkey_key", ("numora_externalkey",))
+    return KeySchema(f"{table}_externalkey_key", ("numora_externalkey",))
 
 
 def numora_tables() -> tuple[TableSchema, ...]:
@@ -75,7 +75,7 @@ def _invoice() -> TableSchema:
                 ),
             ),
         ),
-        keys=(_key("numora_invoice"),),
+        keys=(_key("numora"),),
     )
 
 
@@ -177,13 +177,10 @@ def system_tables() -> tuple[TableSchema, ...]:
                     name="primarycontactid",
                     schema_name="PrimaryContactId",
                     navigations=(
-                        Navigation(
-                            name="primarycontactid", target="contact", collection="account_primary_contact"
-                        ),
+                        Navigation(name="primarycontactid", target="contact", collection="account_primary_contact"),
                     ),
                 ),
             ),
-            keys=(KeySchema("accountnumber_key", ("accountnumber",)),),
         ),
         TableSchema(
             "contact",

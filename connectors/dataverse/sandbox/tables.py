@@ -78,9 +78,7 @@ class TableSchema:
             by_name.setdefault(column.name, column)
         self._set("columns", tuple(by_name.values()))
         self._set("by_name", by_name)
-        self._set(
-            "writable", {column.name: column for column in self.columns if not isinstance(column, LookupColumn)}
-        )
+        self._set("writable", {column.name: column for column in self.columns if not isinstance(column, LookupColumn)})
         self._set("by_json_name", {column.json_name: column for column in self.columns})
         self._set("money", tuple(column for column in self.columns if _is_entered_money(column)))
         ways: dict[str, tuple[LookupColumn, tuple[Navigation, ...]]] = {}
@@ -153,7 +151,7 @@ class TableSchema:
                     label=f"{column.label} (Base)",
                     required="None",
                     precision=4,
-                    minimum=Decimal("-922337203685477"),
+                    minimum=Decimal(-922337203685477),
                     creatable=False,
                     updatable=False,
                 )
@@ -204,7 +202,9 @@ class Catalog:
         for column, navigations in table.navigations.values():
             for navigation in navigations:
                 if navigation.target not in self.by_name:
-                    raise ValueError(f"{table.name}.{column.name} refers to the table {navigation.target}, which is missing")
+                    raise ValueError(
+                        f"{table.name}.{column.name} refers to the table {navigation.target}, which is missing"
+                    )
                 collection = Collection(navigation, navigation.target, table, column)
                 self._collections[navigation.target][navigation.collection] = collection
                 self._referrers.setdefault(navigation.target, []).append(collection)
@@ -221,7 +221,9 @@ class Catalog:
             if table.has_notes
         )
         columns = tuple(
-            replace(column, navigations=ways) if isinstance(column, LookupColumn) and column.name == "objectid" else column
+            replace(column, navigations=ways)
+            if isinstance(column, LookupColumn) and column.name == "objectid"
+            else column
             for column in annotation.columns
         )
         return replace(annotation, columns=columns)

@@ -1,0 +1,42 @@
+"""The stable codes of findings about configuration files, each with what it means."""
+
+from collections.abc import Mapping
+from typing import Final
+
+FINDING_CODES: Final[Mapping[str, str]] = {
+    "bad_key": "A key is not text, or cannot be a name here.",
+    "bad_reference": "A `${…}` is not closed, or names neither a variable nor a file.",
+    "bad_tenant_id": "A tenant file's name cannot be a tenant's id.",
+    "bad_url": "A URL is not complete, or holds what it should not: user, password, query or fragment.",
+    "bad_value": "A value has the right type and cannot be used; the message says what can.",
+    "duplicate_key": "A key is given twice in one mapping.",
+    "duplicate_tenant": "A tenant has two files, one .yaml and one .yml.",
+    "empty_file": "A file has nothing in it.",
+    "file_exists": "`init` would have to write over a file.",
+    "insecure_url": "`http://` is used for a host that it is not taken for.",
+    "literal_secret": "Warning: a secret stands in the file in clear.",
+    "mapping_destination_mismatch": "A mapping file is for another kind of destination than the tenant's.",
+    "mapping_schema_mismatch": "A mapping file is for another schema than the one it is named for.",
+    "mapping_test_failed": "A test inside a mapping file fails.",
+    "missing_folder": "The folder of the tenant files is not there.",
+    "missing_key": "A key that is needed is not there.",
+    "missing_mapping": "A mapping file is neither in the mappings folder nor among the shipped ones.",
+    "missing_secret": "A variable or file that a `${…}` names is not there, or is empty.",
+    "more_documents": "A file holds more than one YAML document.",
+    "needs_restart": "Warning: a changed key takes effect at the next start only.",
+    "no_mappings": "Warning: a tenant names no mapping, so none of its documents can be delivered.",
+    "no_tenants": "Warning: there is no tenant file.",
+    "not_available": "The file asks for something that this version does not do.",
+    "not_used_yet": "Warning: a key has no effect in this version.",
+    "not_utf8": "A file is not UTF-8.",
+    "shared_api_key": "Two tenants, or a tenant and the operator, have the same API key.",
+    "short_api_key": "Warning: an API key has fewer than 16 characters.",
+    "too_deep": "A file is nested more than 32 levels deep.",
+    "too_large": "A file has too many characters, or too many values once its aliases are written out.",
+    "unknown_anchor": "An alias names a value that does not stand above it.",
+    "unknown_key": "A key is not known here; the message names the nearest one.",
+    "unknown_tag": "A value has a YAML tag that is not known.",
+    "unreadable_file": "A file is not there, or cannot be read.",
+    "wrong_type": "A value has the wrong type.",
+    "yaml_syntax": "A file is not YAML 1.2.",
+}

@@ -1,0 +1,216 @@
+"""One look at a whole configuration folder: everything in it is read, and everything wrong with it is noted."""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from bridge.config.checks import checks_of_bridge, checks_of_tenant, missing_destination
+from bridge.config.files import FileReader, UnreadableError
+from bridge.config.loaded import CompiledFile, Tenant
+from bridge.config.mapping_files import FILE_NAME, MappingFiles
+from bridge.config.models import BridgeConfig, TenantConfig
+from bridge.config.yaml_file import ReadFile, read_yaml_file
+from connectors.settings import allowed_hosts
+from mappings.compiled import CompiledMapping
+from mappings.findings import Finding
+from mappings.yaml_source import YamlSource, nearest
+
+BRIDGE_FILE = "bridge.yaml"
+_TENANT_ID = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
+
+
+@dataclass(frozen=True, slots=True)
+class ReadTenant:
+    """A tenant's file and what became of it; ``tenant`` is None when it cannot be used."""
+
+    tenant: Tenant | None
+    source: YamlSource | None
+    findings: tuple[Finding, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What a look at a folder gave.
+
+    ``bridge`` is None when ``bridge.yaml`` cannot be used, ``tenants`` is None when their folder is not there.
+    """
+
+    bridge: BridgeConfig | None
+    bridge_source: YamlSource | None
+    bridge_digest: str
+    bridge_findings: tuple[Finding, ...]
+    folder: Path
+    tenants: Mapping[str, ReadTenant] | None
+    mapping_findings: tuple[Finding, ...]
+    compiled: Mapping[tuple[str, str], CompiledFile]
+    reader: FileReader
+
+
+def read_folder(
+    path: Path,
+    environ: Mapping[str, str],
+    compiled: Mapping[tuple[str, str], CompiledFile],
+    fallback: BridgeConfig | None = None,
+) -> Reading:
+    """Read the folder at ``path``, or the folder of the ``bridge.yaml`` at ``path``.
+
+    ``compiled`` are mappings that need not be compiled again. With a ``bridge.yaml`` that cannot be used, the tenants
+    are read by ``fallback``, or by as much of the file as is valid.
+    """
+    reader = FileReader()
+    file = path if path.suffix in {".yaml", ".yml"} and not path.is_dir() else path / BRIDGE_FILE
+    folder = file.parent
+    read = read_yaml_file(BridgeConfig, file, folder, environ, reader, allow_empty=True)
+    findings = [*read.findings]
+    bridge = read.config
+    if bridge is not None and read.source is not None:
+        findings += checks_of_bridge(bridge, read.source)
+        findings += _check_ca_file(bridge, read.source, folder, reader)
+    if _has_errors(findings):
+        bridge = None
+    rules = bridge or fallback or _valid_part(read.value)
+    mapping_files = MappingFiles(folder / rules.mappings, reader, compiled)
+    tenant_files = reader.yaml_files(folder / rules.tenants)
+    findings += _check_folder(tenant_files, folder / rules.tenants, read, file)
+    tenants: dict[str, ReadTenant] = {}
+    for tenant_file in tenant_files or ():
+        hosts = allowed_hosts(rules.allow_hosts)
+        tenant = read_yaml_file(TenantConfig, tenant_file, folder, environ, reader, allow_hosts=hosts)
+        result = _check_tenant(tenant_file, tenant, rules, mapping_files)
+        if tenant_file.stem in tenants:
+            message = "There are two files for this tenant, .yaml and .yml. Keep one of them."
+            result = ReadTenant(None, None, (Finding("duplicate_tenant", message, str(tenant_file)),))
+        tenants[tenant_file.stem] = result
+    return Reading(
+        bridge,
+        read.source,
+        sha256(read.text.encode()).hexdigest(),
+        tuple(findings),
+        folder,
+        None if tenant_files is None else tenants,
+        mapping_files.findings,
+        mapping_files.compiled,
+        reader,
+    )
+
+
+def _has_errors(findings: list[Finding]) -> bool:
+    return any(finding.severity == "error" for finding in findings)
+
+
+def _valid_part(value: Any) -> BridgeConfig:
+    """Return what can be used of a broken ``bridge.yaml``, so that the tenants' findings are not false ones."""
+    good: dict[str, Any] = {}
+    for key in ("tenants", "mappings", "allow_hosts"):
+        if key in value:
+            try:
+                BridgeConfig.model_validate({key: value[key]})
+            except ValidationError:
+                continue
+            good[key] = value[key]
+    return BridgeConfig.model_validate(good)
+
+
+def _check_ca_file(bridge: BridgeConfig, source: YamlSource, folder: Path, reader: FileReader) -> Iterator[Finding]:
+    if bridge.ca_file is None:
+        return
+    try:
+        data = reader.read(folder / bridge.ca_file)
+    except UnreadableError as error:
+        yield source.finding(
+            ("ca_file",), "unreadable_file", f"The file {error.reason}. Put it there, or name another."
+        )
+        return
+    if b"-----BEGIN CERTIFICATE-----" not in data:
+        message = "There is no certificate in this file. It should be PEM: -----BEGIN CERTIFICATE----- and so on."
+        yield source.finding(("ca_file",), "bad_value", message)
+
+
+def _check_folder(
+    tenant_files: tuple[Path, ...] | None,
+    folder: Path,
+    read: ReadFile[BridgeConfig],
+    file: Path,
+) -> Iterator[Finding]:
+    if read.source is None:
+        return
+    named = "tenants" in read.value
+    line, column = read.source.position(("tenants",)) if named else (None, None)
+    if tenant_files is None and named:
+        message = f"The folder {folder} is not there. Make it, or name another."
+        yield Finding("missing_folder", message, str(file), line, column, "tenants")
+    elif not tenant_files:
+        message = f"There is no tenant file in {folder}. Add one: the file's name is the tenant's id."
+        yield Finding("no_tenants", message, str(file), line, column, "tenants", "warning")
+
+
+def _check_tenant(
+    file: Path,
+    read: ReadFile[TenantConfig],
+    bridge: BridgeConfig,
+    mapping_files: MappingFiles,
+) -> ReadTenant:
+    findings = [*read.findings]
+    if not _TENANT_ID.fullmatch(file.stem):
+        message = (
+            "The file's name is the tenant's id: at most 63 of a-z, 0-9, - and _, beginning with a letter or digit. "
+            "Rename the file."
+        )
+        findings.append(Finding("bad_tenant_id", message, str(file)))
+    if read.source is None:
+        return ReadTenant(None, None, tuple(findings))
+    findings += missing_destination(read.source)
+    chosen, problems = _choose_mappings(read, mapping_files)
+    findings += problems
+    if read.config is not None:
+        findings += checks_of_tenant(read.config, read.source, bridge)
+    findings.sort(key=lambda finding: (finding.line or 0, finding.column or 0))
+    if read.config is None or chosen is None or _has_errors(findings):
+        return ReadTenant(None, read.source, tuple(findings))
+    digest = sha256(read.text.encode())
+    for schema, mapping in sorted(chosen.items()):
+        digest.update(f"\0{schema}\0{mapping.digest}".encode())
+    tenant = Tenant(file.stem, file, read.config, chosen, digest.hexdigest())
+    return ReadTenant(tenant, read.source, tuple(findings))
+
+
+def _choose_mappings(
+    read: ReadFile[TenantConfig],
+    mapping_files: MappingFiles,
+) -> tuple[Mapping[str, CompiledMapping] | None, list[Finding]]:
+    """Look at every mapping that is named, in an invalid file as well; None when one of them cannot be used."""
+    source = read.source
+    named = read.value.get("mappings")
+    if source is None or not isinstance(named, dict):
+        return {}, []
+    destination = read.value.get("destination")
+    kind = destination.get("kind") if isinstance(destination, dict) else None
+    chosen: dict[str, CompiledMapping] = {}
+    findings: list[Finding] = []
+    usable = True
+    for schema, name in named.items():
+        if not isinstance(schema, str) or not isinstance(name, str) or not FILE_NAME.fullmatch(name):
+            continue
+        path = ("mappings", schema)
+        result = mapping_files.get(name)
+        if result is None:
+            message = f"There is no mapping file {source.at(path)!r}. {nearest(name, mapping_files.names)}"
+            findings.append(source.finding(path, "missing_mapping", message))
+        elif result.mapping is None:
+            usable = False
+        elif result.mapping.schema != schema:
+            message = f"This mapping is for the schema {result.mapping.schema!r}. Name one that is for {schema!r}."
+            findings.append(source.finding(path, "mapping_schema_mismatch", message))
+        elif isinstance(kind, str) and result.mapping.destination != kind:
+            message = (
+                f"This mapping is for a destination of kind {result.mapping.destination!r}. Name one for this kind."
+            )
+            findings.append(source.finding(path, "mapping_destination_mismatch", message))
+        else:
+            chosen[schema] = result.mapping
+    return (chosen if usable else None), findings

@@ -1,0 +1,31 @@
+"""Building a Dataverse destination from a tenant's settings."""
+
+from connectors.building import Surroundings
+from connectors.dataverse.client import WIRE
+from connectors.dataverse.destination import DataverseDestination
+from connectors.dataverse.settings import ClientSecretAuth, DataverseSettings
+from connectors.entra.tokens import ClientSecretTokens
+from connectors.outcome import BlockedError
+
+CEILING = 52
+"""Requests in flight that Dataverse allows one application user on each of its servers."""
+
+
+def build_destination(
+    settings: DataverseSettings, surroundings: Surroundings, concurrency: int
+) -> DataverseDestination:
+    """Build the destination. Tenants that log in to the same environment as the same application share its limits."""
+    auth = settings.auth
+    if not isinstance(auth, ClientSecretAuth):
+        raise BlockedError("auth_unavailable", f"auth kind {auth.kind!r} cannot be used yet; use client_secret.")
+    identity = f"dataverse {settings.url} {auth.tenant_id} {auth.client_id}"
+    peer = surroundings.peer(WIRE, identity, concurrency=concurrency, ceiling=CEILING)
+    tokens = ClientSecretTokens(
+        tenant_id=auth.tenant_id,
+        client_id=auth.client_id,
+        client_secret=auth.client_secret,
+        scope=f"{settings.url.rstrip('/')}/.default",
+        authority=auth.authority,
+        ca_file=surroundings.ca_file,
+    )
+    return DataverseDestination(settings, peer, tokens)

@@ -1,0 +1,110 @@
+"""Collects what is wrong with a mapping file while it is compiled, each thing at its place."""
+
+import re
+from collections.abc import Hashable, Sequence
+from typing import Final
+
+from mappings import codes
+from mappings.findings import Finding
+from mappings.flow_steps import Origins
+from mappings.selection import ExpressionError, Selection, compile_selection
+from mappings.yaml_findings import nearest
+from mappings.yaml_source import YamlSource
+
+VIEW_NAMES: Final = (
+    "id",
+    "schema",
+    "status",
+    "external_id",
+    "updated_at",
+    "metadata",
+    "confidence",
+    "duplicate_of",
+    "fields",
+    "confidences",
+    "line_items",
+    "review_state",
+)
+"""The names at the top of every document's view."""
+
+_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+
+Path = tuple[Hashable, ...]
+
+
+class Lint:
+    """The findings about one file, in the making."""
+
+    def __init__(self, source: YamlSource, text: str, origins: Origins) -> None:
+        self.findings: list[Finding] = []
+        self._source = source
+        self._lines = text.splitlines()
+        self._origins = origins
+
+    @property
+    def errors(self) -> list[Finding]:
+        """The findings because of which the file cannot be taken."""
+        return [finding for finding in self.findings if finding.severity == "error"]
+
+    def error(self, path: Path, code: str, message: str, *, key: bool = False) -> None:
+        """Note an error at the value at ``path``, or at its key."""
+        self.findings.append(self._source.finding(path, code, message, key=key))
+
+    def warn(self, path: Path, code: str, message: str, *, key: bool = False) -> None:
+        """Note something that works, and is hardly what was meant."""
+        self.findings.append(self._source.finding(path, code, message, key=key, warning=True))
+
+    def has(self, path: Path) -> bool:
+        """Tell whether the file has a value at ``path`` that is not null."""
+        return self._source.at(path) is not None
+
+    def expression_path(self, path: Path, key: str) -> Path:
+        """Return where an expression stands: under its key, or in the shorthand's place."""
+        return path if isinstance(self._source.at(path), str) else (*path, key)
+
+    def step_path(self, path: Path, index: int) -> Path:
+        """Return where the step with this index stands in the file."""
+        then = (*path, "then")
+        if isinstance(self._source.at(then), str):
+            return then
+        begins = self._origins.get(then)
+        return (*then, begins[index] if begins else index)
+
+    def selection(self, text: str, path: Path, *, of_row: bool) -> Selection | None:
+        """Compile an expression; None, and a finding at the very character, when it cannot be used."""
+        try:
+            selection = compile_selection(text)
+        except ExpressionError as error:
+            self.findings.append(self._inside(path, error, text))
+            return None
+        if not of_row:
+            self._check_roots(selection, path)
+        return selection
+
+    def roots(self, selection_paths: Sequence[tuple[str, ...]], path: Path) -> None:
+        """Note every path that begins with a name no document has."""
+        for root in dict.fromkeys(found[0] for found in selection_paths):
+            if root in VIEW_NAMES:
+                continue
+            close = nearest(root, VIEW_NAMES)
+            message = f"No document has {root!r} at its top. A field is written fields.{root}. {close}"
+            self.error(path, codes.UNKNOWN_DOCUMENT_FIELD, message)
+
+    def name(self, name: str, path: Path, *, key: bool = True) -> None:
+        """Note a table or column name that cannot be one."""
+        if not _NAME.fullmatch(name):
+            message = f"{name!r} cannot be a name. Names have letters, digits and underscores, as in the destination."
+            self.error(path, codes.BAD_NAME, message, key=key)
+
+    def _check_roots(self, selection: Selection, path: Path) -> None:
+        self.roots(selection.paths, path)
+
+    def _inside(self, path: Path, error: ExpressionError, text: str) -> Finding:
+        finding = self._source.finding(path, error.code, error.message)
+        line, column = finding.line or 1, finding.column or 1
+        written = self._lines[line - 1] if line <= len(self._lines) else ""
+        offset = 1 if written[column - 1 : column] in {"'", '"'} else 0
+        start = column - 1 + offset
+        if written[start : start + error.position] != text[: error.position]:
+            return finding
+        return Finding(finding.code, finding.message, finding.file, line, start + error.position + 1, finding.key)
