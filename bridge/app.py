@@ -55,8 +55,8 @@ async def running(config: LoadedConfig, ledger: Ledger, metrics: Metrics) -> Asy
 async def serve(path: Path, environ: Mapping[str, str]) -> None:
     """Run the service until SIGTERM or SIGINT.
 
-    Raises ``FindingsError`` for a configuration that cannot be taken, ``LedgerError`` for a ledger that cannot, ``OSError`` for an
-    address that cannot be listened on.
+    Raises ``FindingsError`` for a configuration that cannot be taken, ``LedgerError`` for a ledger that cannot,
+    ``OSError`` for an address that cannot be listened on.
     """
     config = load_config(path, environ)
     configure(config.bridge.log.format, config.bridge.log.level)

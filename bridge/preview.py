@@ -9,18 +9,17 @@ from bridge.pipeline.lane import Lane
 from bridge.pipeline.runner import unmapped
 from connectors.outcome import RejectedError, SkippedError
 from connectors.ports import DocumentKey, KnownRow, Listing, RowDifference
-from mappings.compiled import CompiledMapping
+from mappings.compiled import CompiledMapping, Explanation
 from mappings.document import Document
 from mappings.plan import Problem, Rejection, Skip, WritePlan
-from mappings.trace import Explanation
 
 
 @dataclass(frozen=True, slots=True)
 class Preview:
     """What would become of a document.
 
-    ``plan`` and ``body`` are None when there would be no write: then ``problems`` or ``skip`` (code and message) say why.
-    ``difference`` holds the row as it is against the plan; ``explanation`` how each column came about.
+    ``plan`` and ``body`` are None when there would be no write: then ``problems`` or ``skip`` (code and message) say
+    why. ``difference`` holds the row as it is against the plan; ``explanation`` how each column came about.
     """
 
     document: Document
@@ -48,13 +47,11 @@ async def preview(lane: Lane, document_id: str, known: KnownRow) -> Preview | No
     if mapping is None:
         return Preview(document, deliverable, None, problems=(unmapped(document.schema),))
     explanation = mapping.explain(document)
-    match explanation.result:
-        case Rejection(problems):
-            return Preview(document, deliverable, mapping, explanation, problems=problems)
-        case Skip(code, message):
-            return Preview(document, deliverable, mapping, explanation, skip=(code, message))
-        case WritePlan() as plan:
-            pass
+    plan = explanation.result
+    if isinstance(plan, Rejection):
+        return Preview(document, deliverable, mapping, explanation, problems=plan.problems)
+    if isinstance(plan, Skip):
+        return Preview(document, deliverable, mapping, explanation, skip=(plan.code, plan.message))
     await lane.verify(mapping)
     try:
         prepared = await lane.destination.prepare(

@@ -1,4 +1,4 @@
-"""The running bridge: one line of work for each tenant, put together from the configuration and kept in step with it."""
+"""The running bridge: a line of work for each tenant, made from the configuration and kept in step with it."""
 
 import asyncio
 import logging
@@ -26,8 +26,14 @@ from mappings.findings import Finding
 log = logging.getLogger(__name__)
 
 SPARE_DELIVERIES = 2
-"""For each request that a tenant may have in flight at a side, so many deliveries are on their way: while some wait for the
-ledger or for the other side, the others keep the requests going."""
+"""For each request that a tenant may have in flight at a side, so many deliveries are on their way.
+
+While some of them wait for the ledger or for the other side, the others keep the requests going.
+"""
+
+
+LEAVING_GRACE = 180.0
+"""Seconds that a replaced line has to end what is on its way; a write may take that long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +68,12 @@ class Runtime:
     """Holds the tenants' lines. ``start`` begins the work, ``stop`` ends it, ``reconfigure`` follows the files."""
 
     def __init__(
-        self, config: LoadedConfig, ledger: Ledger, surroundings: Surroundings, policy: RunnerPolicy, observers: Observers
+        self,
+        config: LoadedConfig,
+        ledger: Ledger,
+        surroundings: Surroundings,
+        policy: RunnerPolicy,
+        observers: Observers,
     ) -> None:
         self.config = config
         self.ledger = ledger
@@ -144,7 +155,9 @@ class Runtime:
         source = build_source(tenant, self._surroundings)
         destination = build_destination(tenant, self._surroundings)
         probe_every = _millis(self.config.bridge.blocked.probe)
-        gates = Gates(self.clock, probe_every, lambda block, begins: self._blocked(tenant.id, block, begins))
+        gates = Gates(
+            self.clock, probe_every, lambda block, begins: self._blocked(BlockEvent(tenant.id, block, begins))
+        )
         lane = Lane(tenant.id, source, destination, tenant.mappings, gates)
         policy = RunnerPolicy(
             self._policy.clock,
@@ -161,7 +174,13 @@ class Runtime:
             listener=self._moved_on,
         )
         schedule = PollSchedule(
-            lane, self._poller, self.ledger, policy, self._ticker, worker.wake, every=_poll_interval(tenant)
+            lane,
+            self._poller,
+            self.ledger,
+            policy,
+            self._ticker,
+            worker.wake,
+            every=_millis(tenant.config.source.poll_every),
         )
         return TenantLine(tenant, lane, worker, schedule)
 
@@ -208,24 +227,19 @@ class Runtime:
         self.waiters.moved_on(delivery)
         self._observers.delivery(delivery)
 
-    def _blocked(self, tenant: str, block: Block, begins: bool) -> None:
-        self._observers.block(BlockEvent(tenant, block, begins))
-        line = self._lines.get(tenant)
+    def _blocked(self, event: BlockEvent) -> None:
+        """Tell of a block that begins or ends, once each."""
+        block = event.block
+        what = f"{block.side} of {block.schema}" if block.schema else str(block.side)
+        if event.begins:
+            log.warning("tenant %s: its %s is blocked: %s [%s]", event.tenant, what, block.message, block.code)
+        else:
+            log.info("tenant %s: its %s is open again", event.tenant, what)
+        self._observers.block(event)
+        line = self._lines.get(event.tenant)
         if line is not None:
             line.worker.wake()
 
 
-LEAVING_GRACE = 180.0
-"""Seconds that a replaced line has to end what is on its way; a write may take that long."""
-
-
 def _millis(duration: timedelta) -> Millis:
     return round(duration.total_seconds() * 1000)
-
-
-def _poll_interval(tenant: Tenant) -> Millis | None:
-    """Return how often the tenant's outbox is read; None for a tenant that has none."""
-    source = tenant.config.source
-    if source.kind == "numora" and source.trigger == "outbox":
-        return _millis(source.poll.every)
-    return None

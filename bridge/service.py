@@ -42,6 +42,15 @@ class DeliveryDetail:
 
 
 @dataclass(frozen=True, slots=True)
+class TenantHealth:
+    """What keeps a tenant's documents from being delivered, as far as it is known without asking anyone."""
+
+    blocks: Sequence[Block]
+    poll_problem: OutcomeError | None
+    mappings: Mapping[str, tuple[Finding, ...] | None]
+
+
+@dataclass(frozen=True, slots=True)
 class TenantStatus:
     """How a tenant is doing.
 
@@ -79,6 +88,31 @@ class Service:
     def __init__(self, runtime: Runtime, ledger: Ledger) -> None:
         self._runtime = runtime
         self._ledger = ledger
+
+    @property
+    def tenants(self) -> tuple[str, ...]:
+        """The tenants at work, by id."""
+        return tuple(sorted(self._runtime.lines))
+
+    @property
+    def complete(self) -> bool:
+        """Tell whether every configured tenant is at work; none is while the bridge starts."""
+        return self._runtime.config.tenants.keys() <= self._runtime.lines.keys()
+
+    @property
+    def reload_findings(self) -> tuple[Finding, ...]:
+        """What is wrong with files that were changed since, so that an older version of them is in force."""
+        return self._runtime.reload_findings
+
+    async def ping(self) -> None:
+        """Use the ledger once. Raises ``LedgerError``."""
+        await self._ledger.ping()
+
+    def health(self, tenant: str) -> TenantHealth:
+        """Return what keeps a tenant from working; cheaper than ``status``."""
+        line = self._line(tenant)
+        mappings = {schema: line.lane.findings(schema) for schema in line.lane.mappings}
+        return TenantHealth(line.lane.gates.blocks(), line.schedule.problem, mappings)
 
     def has_tenant(self, tenant: str) -> bool:
         """Tell whether this tenant is configured."""
@@ -162,7 +196,7 @@ class Service:
         return delivery
 
     async def retry_matching(self, wanted: DeliveryFilter, *, pinned: bool, dry_run: bool) -> BulkRetry:
-        """Queue every ended delivery that matches and is its document's newest afresh; with ``dry_run`` only tell which."""
+        """Queue afresh every ended delivery that matches and is its document's newest; or (``dry_run``) only tell which."""
         matched: list[str] = []
         cursor = None
         while True:

@@ -18,7 +18,7 @@ def build_source(tenant: Tenant, surroundings: Surroundings) -> Source:
     builder = SOURCES[settings.kind].builder
     if builder is None:
         raise NotAvailableError(f"{tenant.file}: a source of kind {settings.kind} cannot be used in this version.")
-    return cast(Source, load_builder(builder)(settings, surroundings, tenant.config.delivery.concurrency))
+    return cast("Source", load_builder(builder)(settings, surroundings, tenant.config.delivery.concurrency))
 
 
 def build_destination(tenant: Tenant, surroundings: Surroundings) -> Destination:
@@ -27,4 +27,4 @@ def build_destination(tenant: Tenant, surroundings: Surroundings) -> Destination
     if settings is None:
         raise NotAvailableError(f"{tenant.file}: a tenant without a destination cannot be used in this version.")
     builder = DESTINATIONS[settings.kind].builder
-    return cast(Destination, load_builder(builder)(settings, surroundings, tenant.config.delivery.concurrency))
+    return cast("Destination", load_builder(builder)(settings, surroundings, tenant.config.delivery.concurrency))

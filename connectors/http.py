@@ -58,7 +58,7 @@ class Answer:
             raise TransientError("bad_answer", f"The answer ({self.status}) broke off.", retry_after=self.retry_after)
         try:
             return decode_json(self.body)
-        except (msgspec.DecodeError, RecursionError) as error:
+        except (msgspec.DecodeError, RecursionError, ArithmeticError) as error:
             kind = self.headers.get("Content-Type", "no content type")
             raise TransientError(
                 "bad_answer", f"The answer ({self.status}, {kind}) is not JSON.", retry_after=self.retry_after
@@ -121,10 +121,10 @@ class HttpPeer:
         timeout: float,
         log: RequestLog | None = None,
     ) -> Answer:
-        """Send one request, once. ``url`` is already percent-encoded; ``timeout`` is in seconds, for the whole exchange.
+        """Send one request, once. ``url`` is percent-encoded already; ``timeout`` is in seconds, for the whole exchange.
 
-        Raises ``ThrottledError`` on 429, ``TransientError`` when there was no effect, ``UnknownOutcomeError`` when a mutating
-        request was sent and no answer came, ``BlockedError`` when the other side cannot be trusted. Any other
+        Raises ``ThrottledError`` on 429, ``TransientError`` when there was no effect, ``UnknownOutcomeError`` when a
+        mutating request was sent and no answer came, ``BlockedError`` when the other side cannot be trusted. Any other
         status is the caller's to judge.
         """
         async with self._slots:
@@ -213,7 +213,9 @@ class HttpPeer:
         if answer.status == _TOO_MANY_REQUESTS:
             pause = self._pace.pause(answer.retry_after)
             self._pace.cut()
-            raise ThrottledError("throttled", f"{self._wire.name} asked for a pause of {pause:.0f} s.", retry_after=pause)
+            raise ThrottledError(
+                "throttled", f"{self._wire.name} asked for a pause of {pause:.0f} s.", retry_after=pause
+            )
         if answer.retry_after is not None:
             self._pace.pause(answer.retry_after)
         self._pace.went_well()
@@ -235,7 +237,9 @@ def _failure(error: Exception, request: OutgoingRequest, timeout: float) -> Bloc
     """Tell apart what never left from what may have had its effect."""
     peer = request.peer
     if isinstance(error, aiohttp.ClientConnectorCertificateError):
-        return BlockedError("tls_untrusted", f"{peer}'s certificate is not trusted. If it is a private one, set ca_file.")
+        return BlockedError(
+            "tls_untrusted", f"{peer}'s certificate is not trusted. If it is a private one, set ca_file."
+        )
     if isinstance(error, aiohttp.InvalidURL | ValueError):
         return BlockedError("bad_url", f"{peer}: {request.url!r} is not a usable address.")
     if isinstance(error, aiohttp.ClientConnectorError):

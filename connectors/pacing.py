@@ -20,9 +20,9 @@ _LONGEST_UNTOLD_PAUSE = 60.0
 class Pace:
     """The limits that everything sharing one identity (one key, one application user) has in common.
 
-    ``limit`` requests are in flight at most. It starts at ``ceiling`` or at the parallelism that the other side hints at,
-    is halved when the other side says 429, and grows by one for each ``limit`` answers that went well, up to ``ceiling``.
-    A ``ceiling`` of None sets no limit of our own.
+    ``limit`` requests are in flight at most. It starts at ``ceiling`` or at the parallelism that the other side hints
+    at, is halved when the other side says 429, and grows by one for each ``limit`` answers that went well, up to
+    ``ceiling``. A ``ceiling`` of None sets no limit of our own.
     """
 
     def __init__(
@@ -59,7 +59,9 @@ class Pace:
         while True:
             left = self.pause_left
             if left > self._patience:
-                raise ThrottledError("throttled", f"The other side asked for a pause; {left:.0f} s are left.", retry_after=left)
+                raise ThrottledError(
+                    "throttled", f"The other side asked for a pause; {left:.0f} s are left.", retry_after=left
+                )
             if left > 0:
                 await asyncio.sleep(left)
             elif self._limit is None or self._in_flight < self._limit:

@@ -1,4 +1,4 @@
-"""What the pipeline asks of an outside system: the ``Source`` and ``Destination`` protocols and what passes through them."""
+"""What the pipeline asks of outside systems: ``Source``, ``Destination`` and the values that pass through them."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -181,7 +181,9 @@ class Destination(Protocol):
     async def check(self, mapping: CompiledMapping) -> Sequence[Finding]:
         """Hold every name of the mapping against the live target; one finding for each that does not fit."""
 
-    async def prepare(self, plan: WritePlan, key: DocumentKey, log: RequestLog, *, create_missing: bool = True) -> PreparedWrite:
+    async def prepare(
+        self, plan: WritePlan, key: DocumentKey, log: RequestLog, *, create_missing: bool = True
+    ) -> PreparedWrite:
         """Resolve lookups and check the values against the target's limits.
 
         ``create_missing=False`` (a preview) writes nothing, not even for ``missing: create``.
@@ -198,4 +200,3 @@ class Destination(Protocol):
 
     async def close(self) -> None:
         """Let go of what is held. Called once, when nothing is in flight."""
-

@@ -168,7 +168,7 @@ def _pattern(locale: Locale, digits: str) -> tuple[re.Pattern[str], str, str]:
 
 
 def _alike(group: str) -> str:
-    """Return the characters that stand for a group separator: any space for a space, any apostrophe for an apostrophe."""
+    """Return the characters that stand for a group separator: any space for a space, any apostrophe for one."""
     if group in _SPACES:
         return "".join(sorted(_SPACES - {"\t"}))
     if group in _APOSTROPHES:

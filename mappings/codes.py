@@ -1,6 +1,7 @@
 """The stable codes of the mapping engine, each with what it means.
 
-``PROBLEM_CODES`` say why a document is rejected, ``SKIP_CODES`` why it is skipped, ``FINDING_CODES`` what is wrong in a file.
+``PROBLEM_CODES``: why a document is rejected; ``SKIP_CODES``: why it is skipped; ``FINDING_CODES``: what is wrong in a
+file.
 """
 
 from collections.abc import Mapping
@@ -79,7 +80,7 @@ FINDING_CODES: Final[Mapping[str, str]] = {
     BAD_EXPRESSION: "The expression is not JMESPath.",
     EXPRESSION_TOO_LARGE: "The expression is longer, larger or deeper than is allowed.",
     UNKNOWN_DOCUMENT_FIELD: "The expression begins with a name that no document has.",
-    UNKNOWN_FUNCTION: "The expression calls a function that JMESPath does not have, or gives it too many or too few arguments.",
+    UNKNOWN_FUNCTION: "The expression calls a function that there is not, or gives it too many or too few arguments.",
     BAD_STEP: "A step of `then` is not written as it should be.",
     UNKNOWN_STEP: "A step of `then` is not in the list of steps.",
     FROM_OR_VALUE: "A column needs either `from` or `value`.",

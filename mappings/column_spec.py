@@ -225,8 +225,8 @@ def _converter(
         return None
     for first, second in ambiguous_pairs(formats):
         message = (
-            f"{first} and {second} read some dates differently, e.g. 3 April and 4 March. A document with such a date is "
-            "rejected; keep one of the two."
+            f"{first} and {second} read some dates differently, e.g. 3 April and 4 March. A document with such a date "
+            "is rejected; keep one of the two."
         )
         lint.warn((*path, "formats"), codes.AMBIGUOUS_FORMATS, message)
     # The scale is held after the last step, so a step may still change the number.

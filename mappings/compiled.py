@@ -101,8 +101,8 @@ class Explanation:
 class CompiledMapping:
     """A mapping file that passed the lint.
 
-    ``name`` is the file's base name, ``file`` its path as given, ``digest`` the hex SHA-256 of ``text``. ``warnings`` are
-    what the lint found worth a word.
+    ``name`` is the file's base name, ``file`` its path as given, ``digest`` the hex SHA-256 of ``text``. ``warnings``
+    are what the lint found worth a word.
     """
 
     name: str
@@ -151,8 +151,8 @@ class CompiledMapping:
         parts = self.parts
         if document.duplicate_of and parts.guards.duplicate == "skip":
             message = (
-                f"The source marks this document as a duplicate of {document.duplicate_of}. To deliver it all the same, "
-                "remove the mark in review, or set `guards: {duplicate: deliver}` in the mapping."
+                f"The source marks this document as a duplicate of {document.duplicate_of}. To deliver it all the "
+                "same, remove the mark in review, or set `guards: {duplicate: deliver}` in the mapping."
             )
             return Skip(codes.DUPLICATE, message)
         problems: list[Problem] = []

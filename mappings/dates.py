@@ -51,7 +51,7 @@ def check_format(pattern: str, *, with_time: bool) -> None:
 
 
 def ambiguous_pairs(formats: Sequence[str]) -> list[tuple[str, str]]:
-    """Return the pairs of formats that read some text as two different days."""
+    """Return the pairs of formats that read some text as two different days; unusable formats are in none."""
     return [
         (first, second)
         for index, first in enumerate(formats)

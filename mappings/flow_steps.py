@@ -1,7 +1,7 @@
 """Puts steps together that YAML took apart.
 
 In ``then: [strip, replace(a,b)]`` YAML ends an item at every comma, parentheses or not, and takes the quotes off the
-``"-"`` in ``concat(fields.a, "-", fields.b)``. People write it so all the same; what they wrote still stands in the text.
+``"-"`` in ``concat(fields.a, "-", fields.b)``. People write it so all the same, and the text still has what they wrote.
 """
 
 from collections.abc import Hashable

@@ -15,6 +15,7 @@ from mappings.lint import Lint
 from mappings.model import AttachmentSpec, ColumnSpec, LookupSpec, MappingFile
 from mappings.names import KeyPath
 from mappings.plan import Identity
+from mappings.salvage import salvage
 from mappings.transforms import text_of
 from mappings.yaml_source import parse_yaml, validate
 
@@ -29,12 +30,11 @@ def compile_mapping(text: str, file: str) -> CompiledMapping:
     source = parse_yaml(text, file)
     value, origins = mend_steps(source, text.removeprefix("\ufeff"))
     model, findings = validate(MappingFile, source, value=value)
-    if model is None:
-        raise FindingsError(findings)
     lint = Lint(source, text.removeprefix("\ufeff"), origins)
-    parts = _Compiler(model, lint).parts()
-    found = tuple(sorted(lint.findings, key=lambda finding: (finding.line or 0, finding.column or 0)))
-    if parts is None or lint.errors:
+    sound = model or salvage(value)
+    parts = _Compiler(sound, lint).parts() if sound else None
+    found = tuple(sorted({*findings, *lint.findings}, key=lambda finding: (finding.line or 0, finding.column or 0)))
+    if model is None or parts is None:
         raise FindingsError(found)
     return CompiledMapping(
         name=PurePath(file).name,

@@ -9,7 +9,7 @@ from pathlib import Path
 from bridge.config.files import FileReader, UnreadableError
 from bridge.config.loaded import CompiledFile
 from mappings.findings import Finding, FindingsError
-from mappings.load import compile_mapping
+from mappings.load import compile_mapping, run_tests
 from mappings.yaml_source import decode_text
 
 FILE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.\-]*\.ya?ml")
@@ -71,4 +71,13 @@ def _compile(data: bytes, file: str) -> CompiledFile:
         mapping = compile_mapping(decode_text(data, file), file)
     except FindingsError as error:
         return CompiledFile(None, error.findings)
-    return CompiledFile(mapping, ())
+    failed = tuple(
+        mapping.source.finding(
+            ("tests", index, "name"),
+            "mapping_test_failed",
+            f"The test {result.name!r} fails: {'; '.join(result.differences)}. Mend the mapping, or the test.",
+        )
+        for index, result in enumerate(run_tests(mapping))
+        if not result.passed
+    )
+    return CompiledFile(None if failed else mapping, (*mapping.warnings, *failed))

@@ -15,6 +15,7 @@ from bridge.config.loaded import CompiledFile, Tenant
 from bridge.config.mapping_files import FILE_NAME, MappingFiles
 from bridge.config.models import BridgeConfig, TenantConfig
 from bridge.config.yaml_file import ReadFile, read_yaml_file
+from connectors.registry import DESTINATIONS
 from connectors.settings import allowed_hosts
 from mappings.compiled import CompiledMapping
 from mappings.findings import Finding
@@ -189,7 +190,7 @@ def _choose_mappings(
     if source is None or not isinstance(named, dict):
         return {}, []
     destination = read.value.get("destination")
-    kind = destination.get("kind") if isinstance(destination, dict) else None
+    kind = str(destination.get("kind")) if isinstance(destination, dict) else None
     chosen: dict[str, CompiledMapping] = {}
     findings: list[Finding] = []
     usable = True
@@ -206,7 +207,7 @@ def _choose_mappings(
         elif result.mapping.schema != schema:
             message = f"This mapping is for the schema {result.mapping.schema!r}. Name one that is for {schema!r}."
             findings.append(source.finding(path, "mapping_schema_mismatch", message))
-        elif isinstance(kind, str) and result.mapping.destination != kind:
+        elif kind in DESTINATIONS and result.mapping.destination != kind:
             message = (
                 f"This mapping is for a destination of kind {result.mapping.destination!r}. Name one for this kind."
             )

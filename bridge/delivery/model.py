@@ -74,8 +74,8 @@ class Delivery:
     delivery with a ``due_at`` (step ``recheck``) was listed again: its document is read once more, to learn
     whether it is the same revision.
     ``token`` is the fencing token: it grows with every claim, and a save under an older one is refused.
-    ``tries`` counts the tries since the schedule last began; ``attempts`` those of the delivery's life that had an outcome.
-    ``callback`` holds the exact bytes of the report, stored before the first send.
+    ``tries`` counts the tries since the schedule last began; ``attempts`` those of the delivery's life that had an
+    outcome. ``callback`` holds the exact bytes of the report, stored before the first send.
     ``may_exist`` is set before the first write is sent; ``line_ids`` are the lines that may stand at the destination.
     ``again`` is set when the document was listed anew while it was being worked on.
     ``pinned`` is set when a person asked for a retry with the same mapping.

@@ -83,7 +83,9 @@ def failed(
         case ConflictError():
             attempt = Attempt(delivery.id, delivery.attempts, started_at, now, "conflict", error.code, error.message)
             parked = _end(delivery, State.PARKED, now)
-            return Turn(parked.evolve(error=DeliveryError(error.code, _both_bodies(error)), step=delivery.step), attempt)
+            return Turn(
+                parked.evolve(error=DeliveryError(error.code, _both_bodies(error)), step=delivery.step), attempt
+            )
         case _:
             raise AssertionError(f"{type(error).__name__} is no outcome of a delivery") from error
 
@@ -141,7 +143,9 @@ def settle(delivery: Delivery) -> Delivery:
 
 def describe(problems: Sequence[Problem]) -> str:
     """Tell a rejection in the reviewer's words: the field at the source, then what is wrong with it."""
-    return "; ".join(f"{problem.field}: {problem.message}" if problem.field else problem.message for problem in problems)
+    return "; ".join(
+        f"{problem.field}: {problem.message}" if problem.field else problem.message for problem in problems
+    )
 
 
 def _conclude(
@@ -175,7 +179,15 @@ def _conclude(
 
 def _end(delivery: Delivery, state: State, now: Millis) -> Delivery:
     return delivery.evolve(
-        state=state, step=None, due_at=None, lease_until=None, tries=0, force=False, pinned=False, ended_at=now, updated_at=now
+        state=state,
+        step=None,
+        due_at=None,
+        lease_until=None,
+        tries=0,
+        force=False,
+        pinned=False,
+        ended_at=now,
+        updated_at=now,
     )
 
 

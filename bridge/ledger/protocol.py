@@ -7,12 +7,14 @@ waits may find its change committed all the same.
 What the terms mean, for every implementation:
 
 - The *newest* delivery of a document is the one that was inserted last.
-- A delivery is *being worked on* while its state is ``working``, or while it has ended and a recheck holds a live lease.
+- A delivery is *being worked on* while its state is ``working``, or while it has ended and a recheck holds a live
+lease.
 - A lease is *live* while ``lease_until`` is later than now. A ``working`` delivery without a lease counts as one whose
   lease has ended.
 - At most one delivery of a document is being worked on under a live lease.
 - The *token* is raised by every claim, and by everything else that makes a delivery due that nobody works on
-  (``intake``, ``deliver_now``, ``retry``, ``recheck``, ``take_back``): so whoever still holds an older copy is fenced off.
+  (``intake``, ``deliver_now``, ``retry``, ``recheck``, ``take_back``): so whoever still holds an older copy is fenced
+  off.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -175,9 +177,9 @@ class LedgerReader(Protocol):
         """Return one delivery."""
 
     async def deliveries(self, wanted: DeliveryFilter, *, limit: int, cursor: str | None = None) -> DeliveryPage:
-        """Return deliveries, newest first, by pages of at most ``MAX_PAGE``. Raises ``ValueError`` for a cursor it never gave.
+        """Return deliveries, newest first, by pages of at most ``MAX_PAGE``.
 
-        Deliveries that are inserted while someone turns the pages neither repeat nor hide any on the later ones.
+        Raises ``ValueError`` for a cursor it never gave. Deliveries that are inserted while someone turns the pages neither repeat nor hide any on the later ones.
         """
 
     async def attempts(self, delivery_id: str) -> tuple[Attempt, ...]:
@@ -216,7 +218,9 @@ class Ledger(LedgerReader, Protocol):
         poll: PollLease | None = None,
         next_cursor: str | None = None,
     ) -> Intake:
-        """Turn listings into deliveries, and move the tenant's cursor to ``next_cursor`` in the same transaction if ``poll`` is given.
+        """Turn listings into deliveries.
+
+        If ``poll`` is given, the tenant's cursor moves to ``next_cursor`` in the same transaction.
 
         For each document, by its newest delivery: none → a new one, queued and due now; queued → its listing is
         brought up to date, and its due time stays; being worked on → ``again`` is set; ended → step ``recheck``,
@@ -257,7 +261,7 @@ class Ledger(LedgerReader, Protocol):
     async def claim(
         self, tenant: str, now: Millis, *, limit: int, lease_until: Millis, only: ClaimFilter
     ) -> list[Delivery]:
-        """Claim up to ``limit`` due deliveries, oldest due first: token raised, lease set, a ``queued`` one set to ``working``.
+        """Claim up to ``limit`` due deliveries, oldest due first: token raised, lease set, ``queued`` becomes ``working``.
 
         Due: ``due_at`` ≤ now and no live lease; or ``working`` with a lease that ended, which counts as due since then.
         A delivery whose document has another one under a live lease is left where it is. ``again`` is cleared when

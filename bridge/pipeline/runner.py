@@ -60,8 +60,8 @@ class DeliveryRunner:
     async def run(self, lane: Lane, delivery: Delivery) -> Delivery:
         """Work on a delivery until it ends or has to wait; return it as it was committed last.
 
-        Raises ``LeaseLostError`` when someone else claimed it in the meantime, and ``NotJournalledError`` when the ledger
-        took no more entries: then nothing further was sent.
+        Raises ``LeaseLostError`` when someone else claimed it in the meantime, and ``NotJournalledError`` when the
+        ledger took no more entries: then nothing further was sent.
         """
         started_at = self._policy.clock()
         journal = DeliveryJournal(self._ledger, delivery, self._policy.clock, LEASE)
@@ -124,9 +124,7 @@ class DeliveryRunner:
             prepared = await lane.destination.prepare(plan, DocumentKey(lane.tenant, document.id), journal)
             known = KnownRow(delivery.record_id, delivery.line_ids, delivery.may_exist)
             journal.stage(
-                journal.delivery.evolve(
-                    step=Step.WRITE, may_exist=True, line_ids=delivery.line_ids | prepared.line_ids
-                )
+                journal.delivery.evolve(step=Step.WRITE, may_exist=True, line_ids=delivery.line_ids | prepared.line_ids)
             )
             result = await lane.destination.write(prepared, known, journal)
             lane.gates.clear(Side.DESTINATION)
@@ -232,7 +230,8 @@ class DeliveryRunner:
             text = await self._ledger.mapping_text(ref.digest)
             if text is None:
                 raise BlockedError(
-                    "mapping_not_kept", f"The ledger holds no {ref.name} with digest {ref.digest}; retry with the latest."
+                    "mapping_not_kept",
+                    f"The ledger holds no {ref.name} with digest {ref.digest}; retry with the latest.",
                 )
             mapping = self._pinned[ref.digest] = compile_mapping(text, ref.name)
         return mapping
@@ -275,14 +274,19 @@ def report_of(delivery: Delivery) -> Report:
 
 def unforeseen(error: Exception) -> TransientError:
     """Turn an error that nobody foresaw into one that is tried again and shown."""
-    return TransientError("internal_error", f"The bridge met an unforeseen error ({type(error).__name__}); see its log.")
+    return TransientError(
+        "internal_error", f"The bridge met an unforeseen error ({type(error).__name__}); see its log."
+    )
 
 
 def _gone_back(lane: Lane, document: Document | None) -> tuple[str, str] | None:
     if document is None:
         return "document_gone", "The source no longer has the document."
     if not lane.source.is_deliverable(document.status):
-        return "back_in_review", f"The document is {document.status} at the source; it is delivered once reviewed again."
+        return (
+            "back_in_review",
+            f"The document is {document.status} at the source; it is delivered once reviewed again.",
+        )
     return None
 
 
@@ -298,7 +302,10 @@ def _planned(mapping: CompiledMapping, document: Document) -> WritePlan:
 def unmapped(schema: str) -> Problem:
     """Return the problem of a document whose schema the tenant maps to nothing."""
     return Problem(
-        None, None, NO_MAPPING, f"No mapping is configured for documents of schema {schema}; name one in the tenant's file."
+        None,
+        None,
+        NO_MAPPING,
+        f"No mapping is configured for documents of schema {schema}; name one in the tenant's file.",
     )
 
 

@@ -25,8 +25,9 @@ DeliveryListener = Callable[[Delivery], None]
 
 
 class LaneWorker:
-    """Works one lane. ``capacity`` deliveries are on their way at most; how many requests they send at a time is the
-    lane's connectors' affair, so that waiting for the ledger keeps no request back.
+    """Works one lane, with at most ``capacity`` deliveries on their way.
+
+    How many requests they send at a time is the connectors' affair, so that waiting for the ledger keeps none back.
     """
 
     def __init__(

@@ -22,7 +22,7 @@ JITTER = 0.1
 
 
 class PollSchedule:
-    """Polls one tenant at its interval. ``every`` is None for a tenant without an outbox: it is polled on request only."""
+    """Polls one tenant at its interval ``every``, sooner after a failure, and on request."""
 
     def __init__(
         self,
@@ -33,7 +33,7 @@ class PollSchedule:
         ticker: Ticker,
         on_work: Callable[[], None],
         *,
-        every: Millis | None,
+        every: Millis,
     ) -> None:
         self._lane = lane
         self._poller = poller
@@ -54,8 +54,6 @@ class PollSchedule:
 
     async def start(self) -> None:
         """Make the first appointment: at once if a poll was due while nobody was there, or was never made."""
-        if self._every is None:
-            return
         now = self._policy.clock()
         finished_at = (await self._ledger.poll_state(self._lane.tenant)).finished_at
         due = now if finished_at is None else max(now, min(finished_at + self._every, now + self._every))
@@ -100,10 +98,10 @@ class PollSchedule:
         else:
             self._note_success()
             if not report.complete:
-                wait = min(FIRST_REPEAT, self._every or FIRST_REPEAT)
+                wait = min(FIRST_REPEAT, self._every)
             return report
         finally:
-            if wait is not None and self._every is not None and not self._stopped:
+            if not self._stopped:
                 spread = self._policy.rng.uniform(1, 1 + JITTER)
                 self._ticker.at(self._key, self._policy.clock() + round(wait * spread), self._tick)
 
@@ -112,10 +110,10 @@ class PollSchedule:
         if self.problem is None or self.problem.code != error.code:
             log.warning("tenant %s cannot be polled: %s [%s]", self._lane.tenant, error, error.code)
         self.problem = error
-        every = self._every or FIRST_REPEAT
+        every = self._every
         if isinstance(error, OutboxAbsentError):
             return every
-        wait = min(FIRST_REPEAT * 2**self._failures, every)
+        wait: Millis = min(FIRST_REPEAT << self._failures, every)
         self._failures = min(self._failures + 1, 16)
         if isinstance(error, TransientError) and error.retry_after is not None:
             return max(wait, round(error.retry_after * 1000))

@@ -27,7 +27,8 @@ def test_every_key_of_a_schema_is_described(name):
     assert schema["$schema"] == "https://json-schema.org/draft/2020-12/schema"
     for part in (schema, *schema.get("$defs", {}).values()):
         for key, value in part.get("properties", {}).items():
-            assert value.get("description"), f"{part['title']}.{key} has no description"
+            referred = schema["$defs"][value["$ref"].rsplit("/", 1)[1]] if "$ref" in value else {}
+            assert value.get("description") or referred.get("description"), f"{part['title']}.{key} has no description"
         if part.get("type") == "object" and "properties" in part:
             assert part["additionalProperties"] is False
 
@@ -79,4 +80,6 @@ def test_the_template_names_every_key_of_the_bridge_file(tmp_path):
 def test_the_template_is_part_of_the_package():
     patterns = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["package-data"]["bridge"]
     assert "**/templates/**/*" in patterns
-    assert not [name for name in TEMPLATE_FILES.values() if Path(name).name.startswith(".")], "a pattern skips dot files"
+    assert not [name for name in TEMPLATE_FILES.values() if Path(name).name.startswith(".")], (
+        "a pattern skips dot files"
+    )

@@ -17,7 +17,7 @@ store: sqlite:///data/bridge.db        # relative to this file; or postgresql://
 tenants: tenants                       # folder, relative to this file
 mappings: mappings
 api_keys: []                           # operator keys, good for every tenant: ["${BRIDGE_API_KEY}"]
-allow_hosts: []                        # private or loopback hosts that callbacks and events may reach, e.g. [n8n, 127.0.0.1]
+allow_hosts: []                        # private or loopback hosts that callbacks and events may reach, e.g. [n8n]
 ca_file: null                          # extra CA certificates for every outgoing call, MSAL included
 retry: {schedule: [0s, 5s, 1m, 5m, 30m, 2h, 5h, 10h, 10h, 24h, 24h]}
 blocked: {probe: 30s}                  # how often a blocked side is tried again
@@ -44,7 +44,7 @@ destination:                           # mode external only
   kind: dataverse
   url: https://acme.crm4.dynamics.com
   auth:
-    kind: client_secret                # client_secret | certificate | workload_identity | managed_identity | numora_session
+    kind: client_secret                # client_secret | certificate | workload_identity | managed_identity | …
     tenant_id: 00000000-0000-0000-0000-000000000000
     client_id: 00000000-0000-0000-0000-000000000000
     client_secret: ${ACME_DATAVERSE_SECRET}
@@ -143,7 +143,12 @@ def test_the_digest_follows_the_text_of_every_file(write, files, environ):
 
 def test_files_that_are_not_yaml_are_left_alone(write, files, environ):
     """Editors and platforms leave their own files beside ours."""
-    files |= {"tenants/acme.yaml~": "x", "tenants/.acme.yaml.swp": "x", "tenants/README.md": "x", "tenants/.hidden.yaml": "x"}
+    files |= {
+        "tenants/acme.yaml~": "x",
+        "tenants/.acme.yaml.swp": "x",
+        "tenants/README.md": "x",
+        "tenants/.hidden.yaml": "x",
+    }
     assert list(load_config(write(files), environ).tenants) == ["acme"]
 
 

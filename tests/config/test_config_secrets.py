@@ -69,7 +69,10 @@ def test_what_is_no_readable_file_is_no_secret(write, files, environ, tmp_path):
         f"{tmp_path}/none": "is not there",
         "x" * 5000: "cannot be read",
     }.items():
-        changed = {**files, "tenants/acme.yaml": files["tenants/acme.yaml"].replace("${NUMORA_KEY}", f"${{file:{name}}}")}
+        changed = {
+            **files,
+            "tenants/acme.yaml": files["tenants/acme.yaml"].replace("${NUMORA_KEY}", f"${{file:{name}}}"),
+        }
         with pytest.raises(FindingsError) as caught:
             load_config(write(changed), environ)
         (finding,) = caught.value.findings
@@ -123,7 +126,9 @@ def test_a_secret_in_the_wrong_place_is_not_shown_either(write, files, environ, 
     """A reference in a key that cannot take it gives findings that quote the file, never what was filled in."""
     environ["S"] = "hidden-0123456789"
     files["tenants/acme.yaml"] = template.replace("{S}", "${S}")
-    files["bridge.yaml"] = 'store: "${S}"\nlisten: {host: ["${S}"], port: "${S}"}\nlog: {level: "${S}"}\nca_file: "${S}"\n'
+    files["bridge.yaml"] = (
+        'store: "${S}"\nlisten: {host: ["${S}"], port: "${S}"}\nlog: {level: "${S}"}\nca_file: "${S}"\n'
+    )
     with pytest.raises(FindingsError) as caught:
         load_config(write(files), environ)
     assert len(caught.value.findings) > 5

@@ -14,11 +14,13 @@ class Changes:
 
     def __init__(self) -> None:
         self.queue = asyncio.Queue()
-        self.failures = 0
+        self.failing = False
+        self.failed = asyncio.Event()
 
     async def __call__(self, loaded, findings) -> None:
-        if self.failures:
-            self.failures -= 1
+        if self.failing:
+            self.failing = False
+            self.failed.set()
             raise RuntimeError("made up")
         self.queue.put_nowait((loaded, findings))
 
@@ -122,11 +124,10 @@ async def test_the_watcher_outlives_whatever_fails(write, files, environ, change
     path = write(files)
     loaded = load_config(path, environ)
     watcher = ConfigWatcher(loaded, path, environ, changes, interval=3600)
-    changes.failures = 1
+    changes.failing = True
     watcher.start()
     watcher.trigger()
-    while changes.failures:
-        await asyncio.sleep(0)
+    await asyncio.wait_for(changes.failed.wait(), 20)
     assert watcher.loaded is loaded
     watcher.trigger()
     again, _ = await changes.next()

@@ -51,7 +51,8 @@ def fail(delivery: Delivery, error: OutcomeError) -> transitions.Turn:
 
 
 @pytest.mark.parametrize(
-    ("error", "name"), [(TransientError("unreachable", "no"), "retry"), (UnknownOutcomeError("timeout", "?"), "unknown")]
+    ("error", "name"),
+    [(TransientError("unreachable", "no"), "retry"), (UnknownOutcomeError("timeout", "?"), "unknown")],
 )
 def test_a_failed_try_waits_by_the_schedule_and_counts(error: TransientError, name: str) -> None:
     """Retry and unknown outcomes are counted, and the delivery goes back to the queue where it was."""

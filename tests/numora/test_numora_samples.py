@@ -1,4 +1,4 @@
-"""The sandbox's sample documents are such as the shipped mapping files take, in every shape that Numora may give them."""
+"""The sandbox's samples are such as the shipped mapping files take, in every shape that Numora may give them."""
 
 from collections import Counter
 from pathlib import Path

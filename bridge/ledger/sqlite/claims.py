@@ -1,7 +1,6 @@
 """Who works on what: claiming due deliveries, and taking them back from a process that is gone."""
 
 import sqlite3
-from collections.abc import Sequence
 
 import msgspec
 
@@ -11,8 +10,8 @@ from bridge.ledger.protocol import ClaimFilter
 from bridge.ledger.sqlite.intake import replace_delivery
 from bridge.ledger.sqlite.rows import DELIVERY_COLUMNS, to_delivery
 
-# The index on what is ready begins with tenant and step, so that a backlog of one step, while its side is blocked, costs
-# nothing to those who look for another. Hence one seek for each step.
+# The index on what is ready begins with tenant and step, so that a backlog of one step, while its side is blocked,
+# costs nothing to those who look for another. Hence one seek for each step.
 _READY_IN_STEP = """
 SELECT * FROM (
     SELECT seq, document_id, ready_at FROM deliveries AS candidate
@@ -58,11 +57,10 @@ _EVERY_STEP = ("IS NULL", *(f"= '{step.value}'" for step in Step))
 
 NEXT_DUE = f"SELECT min(ready_at) FROM ({'UNION ALL'.join(_NEXT_IN_STEP.format(step=step) for step in _EVERY_STEP)})"
 
-# Reads the index on what is ready, and no row that nobody holds.
+# Finds them in the index on what is ready, and reads no row that nobody holds.
 SELECT_LEASED = f"""
 SELECT {", ".join(DELIVERY_COLUMNS)} FROM deliveries
 WHERE seq IN (SELECT seq FROM deliveries WHERE ready_at IS NOT NULL AND lease_until IS NOT NULL)
-   OR seq IN (SELECT seq FROM deliveries WHERE ready_at = 0)
 """
 
 END_POLL_LEASES = "UPDATE polls SET lease_until = NULL WHERE lease_until IS NOT NULL"
@@ -111,5 +109,5 @@ def take_back(connection: sqlite3.Connection, now: Millis) -> int:
     return len(held) + connection.execute(END_POLL_LEASES).rowcount
 
 
-def _json(values: Sequence[str] | frozenset[str]) -> str:
-    return msgspec.json.encode(list(values)).decode()
+def _json(values: frozenset[str]) -> str:
+    return msgspec.json.encode(values).decode()

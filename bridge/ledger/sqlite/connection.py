@@ -68,7 +68,12 @@ async def open_reading(path: Path) -> LedgerConnection:
 
 def _connect(uri: str) -> sqlite3.Connection:
     return sqlite3.connect(
-        uri, uri=True, isolation_level=None, timeout=BUSY_TIMEOUT_MS / 1000, cached_statements=256, check_same_thread=False
+        uri,
+        uri=True,
+        isolation_level=None,
+        timeout=BUSY_TIMEOUT_MS / 1000,
+        cached_statements=256,
+        check_same_thread=False,
     )
 
 

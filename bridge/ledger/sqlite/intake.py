@@ -1,9 +1,9 @@
 """What listings and people bring in, as changes to the tables."""
 
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
-from bridge.delivery.model import Delivery, Millis, State, Step, Trigger
+from bridge.delivery.model import Delivery, Millis, Step, Trigger
 from bridge.ledger.arrivals import arrival, asked_for, listed, retried
 from bridge.ledger.protocol import Intake, PollLease
 from bridge.ledger.sqlite.polls import move_cursor
@@ -54,7 +54,12 @@ def take_in(
 
 
 def deliver_now(
-    connection: sqlite3.Connection, tenant: str, listing: Listing, now: Millis, new_id: str, force: bool  # noqa: FBT001
+    connection: sqlite3.Connection,
+    tenant: str,
+    listing: Listing,
+    now: Millis,
+    new_id: str,
+    force: bool,  # noqa: FBT001
 ) -> Delivery:
     """Bring in one document that a person asked for."""
     newest = select_newest(connection, tenant, listing.document_id)

@@ -48,7 +48,9 @@ def move_cursor(connection: sqlite3.Connection, lease: PollLease, cursor: str | 
         raise LeaseLostError(f"The outbox of {lease.tenant} is polled by someone else since; this page is void.")
 
 
-def finish(connection: sqlite3.Connection, lease: PollLease, now: Millis, *, succeeded: bool, reset_cursor: bool) -> None:
+def finish(
+    connection: sqlite3.Connection, lease: PollLease, now: Millis, *, succeeded: bool, reset_cursor: bool
+) -> None:
     """Give the right back; nothing happens under a lease that was lost."""
     connection.execute(
         FINISH_POLL,

@@ -71,7 +71,7 @@ REQUEST_COLUMNS = (
 )
 
 _STATES = {state.value: state for state in State}
-_STEPS = {None: None, **{step.value: step for step in Step}}
+_STEPS: dict[str | None, Step | None] = {None: None, **{step.value: step for step in Step}}
 _TRIGGERS = {trigger.value: trigger for trigger in Trigger}
 
 _encode = msgspec.json.Encoder(decimal_format="number").encode

@@ -31,8 +31,9 @@ WHERE id = ? AND token = ?
 RETURNING seq
 """
 
-# What an ended delivery keeps of the copy, by column; the names in colons are its values. Within an UPDATE a bare column
-# is the value before it. The lease is kept in the midst of a recheck only, and a rest that overlooks `again` is none.
+# What an ended delivery keeps of the copy, by column; the names in colons are its values. Within an UPDATE a bare
+# column is the value before it. The lease is kept in the midst of a recheck only, and a rest that overlooks `again` is
+# none.
 _UNREST = "(again OR :again) AND :due_at IS NULL"
 _ENDED = {
     "step": f"CASE WHEN {_UNREST} THEN 'recheck' ELSE :step END",
@@ -52,8 +53,7 @@ SELECT_HELD = "SELECT again, listing, seen_at FROM deliveries WHERE id = ? AND t
 CLEAR_AGAIN = "UPDATE deliveries SET again = 0 WHERE id = ?"
 
 INSERT_ATTEMPT = (
-    f"INSERT INTO attempts (delivery, {', '.join(ATTEMPT_COLUMNS)}) "
-    f"VALUES (?, {', '.join('?' * len(ATTEMPT_COLUMNS))})"
+    f"INSERT INTO attempts (delivery, {', '.join(ATTEMPT_COLUMNS)}) VALUES (?, {', '.join('?' * len(ATTEMPT_COLUMNS))})"
 )
 
 PUT_REQUEST = f"""
@@ -87,7 +87,9 @@ def saving(save: Save) -> Change[None]:
             _insert_successor(connection, delivery, successor)
         stored = connection.execute(statement, values).fetchone()
         if stored is None:
-            raise LeaseLostError(f"{delivery.id} is in other hands since token {delivery.token}; what was to be saved is void.")
+            raise LeaseLostError(
+                f"{delivery.id} is in other hands since token {delivery.token}; what was to be saved is void."
+            )
         if attempt is not None:
             connection.execute(INSERT_ATTEMPT, stored + attempt)
         for request in requests:

@@ -57,7 +57,8 @@ class GroupWriter:
             while self._waiting:
                 batch = [self._waiting.popleft() for _ in range(min(len(self._waiting), MAX_BATCH))]
                 await self._commit(batch)
-                # Whoever was woken by this commit gets the chance to ask for its next change before the next one begins.
+                # Whoever was woken by this commit gets the chance to ask for its next change before the next one
+                # begins.
                 await asyncio.sleep(0)
         finally:
             self._pump = None
@@ -72,17 +73,17 @@ class GroupWriter:
         except Exception as error:  # noqa: BLE001 - whatever it is, nobody may wait for ever
             _fail_all(batch, f"The ledger could not be written: {error}.")
             return
-        for (_, future), (value, error) in zip(batch, outcomes, strict=True):
+        for (_, future), (value, failure) in zip(batch, outcomes, strict=True):
             if future.done():  # its caller was cancelled
                 continue
-            if error is None:
+            if failure is None:
                 future.set_result(value)
             else:
-                future.set_exception(error)
+                future.set_exception(failure)
 
 
 def commit_together(connection: sqlite3.Connection, changes: Sequence[Change[Any]]) -> list[_Outcome]:
-    """Run all changes in one transaction; return value or error of each, once those that have no error are committed."""
+    """Run all changes in one transaction; return value or error of each, once those without an error are committed."""
     try:
         return _transaction(connection, changes, _attempt)
     except _SpoiltError as spoilt:
@@ -135,6 +136,7 @@ def _attempt(connection: sqlite3.Connection, change: Change[Any]) -> _Outcome:
 
 def _attempt_apart(connection: sqlite3.Connection, change: Change[Any]) -> _Outcome:
     connection.execute("SAVEPOINT change")
+    outcome: _Outcome
     try:
         outcome = change(connection), None
     except Exception as error:

@@ -50,13 +50,18 @@ class ApiResponse:
         return HTTPStatus(self.status).phrase
 
 
+def loads(body: bytes) -> Any:
+    """Return what the JSON holds, fractions as ``Decimal``. Raises ``msgspec.DecodeError``."""
+    return _decoder.decode(body)
+
+
 def decode_body(request: ApiRequest) -> Any:
     """Return the JSON body. Raises ``ApiError`` 415 for another content type and 400 for what is no JSON."""
     content_type = request.headers.get("content-type", "")
     if not content_type.lower().startswith("application/json"):
         raise ApiError(415, "0x8006088b", f"The content type '{content_type}' is not supported; use application/json.")
     try:
-        return _decoder.decode(request.body)
+        return loads(request.body)
     except msgspec.DecodeError as error:
         raise ApiError(400, "0x80048d19", f"Error identified in Payload provided by the user: {error}") from error
 

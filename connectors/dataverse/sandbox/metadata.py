@@ -2,36 +2,28 @@
 
 from collections.abc import Callable, Mapping
 from typing import Any
-from uuid import UUID, uuid5
+from uuid import uuid5
 
 from connectors.dataverse.sandbox.address import Segment, literal_at
-from connectors.dataverse.sandbox.columns import (
-    BooleanColumn,
-    Column,
-    DateTimeColumn,
-    DecimalColumn,
-    FileColumn,
-    IntegerColumn,
-    LookupColumn,
-    MemoColumn,
-    MoneyColumn,
-    PicklistColumn,
-    StatusColumn,
-    StringColumn,
-)
+from connectors.dataverse.sandbox.columns import LookupColumn, PicklistColumn
 from connectors.dataverse.sandbox.errors import ApiError, refuse_query, unknown_property, unknown_segment
 from connectors.dataverse.sandbox.filters import Property, compile_filter
 from connectors.dataverse.sandbox.messages import ApiRequest, ApiResponse, json_response
+from connectors.dataverse.sandbox.metadata_entries import (
+    BASE_PROPERTIES,
+    CAST,
+    CAST_SUFFIX,
+    attribute_entry,
+    label_entry,
+    option_set_entry,
+    relationship_entry,
+)
 from connectors.dataverse.sandbox.options import QueryOptions, parse_query
 from connectors.dataverse.sandbox.store import Store
 from connectors.dataverse.sandbox.tables import Collection, TableSchema
 
-_LANGUAGE = 1033
-_CAST = "Microsoft.Dynamics.CRM."
-_CAST_SUFFIX = "AttributeMetadata"
 _COLLECTIONS = ("Attributes", "Keys", "ManyToOneRelationships", "OneToManyRelationships")
 _OPTION_SETS = ("OptionSet", "GlobalOptionSet")
-_MONEY_BOUND = 922_337_203_685_477
 
 
 class Metadata:
@@ -70,9 +62,9 @@ class Metadata:
         if segments[0].key is not None:
             entries = [_only(entries, segments[0])]
         if cast is not None:
-            if name != "Attributes" or not (cast.startswith(_CAST) and cast.endswith(_CAST_SUFFIX)):
+            if name != "Attributes" or not (cast.startswith(CAST) and cast.endswith(CAST_SUFFIX)):
                 raise unknown_segment(cast)
-            type_name = cast.removeprefix(_CAST)
+            type_name = cast.removeprefix(CAST)
             entries = [entry for entry in entries if entry["@odata.type"] == f"#{cast}"]
         if segments[0].key is None:
             return self._listed(f"EntityDefinitions('{table.name}')/{name}", type_name, entries, options)
@@ -122,19 +114,19 @@ class Metadata:
             "IsActivity": False,
             "IsCustomEntity": "_" in table.name,
             "IsOptimisticConcurrencyEnabled": table.optimistic_concurrency,
-            "DisplayName": _label(table.label),
-            "DisplayCollectionName": _label(table.label + "s"),
-            "Description": _label(""),
-            "Attributes": [_attribute(table, column) for column in table.columns],
+            "DisplayName": label_entry(table.label),
+            "DisplayCollectionName": label_entry(table.label + "s"),
+            "Description": label_entry(""),
+            "Attributes": [attribute_entry(table, column) for column in table.columns],
             "Keys": [self._key(table, name) for name in self._store.keys[table.name]],
             "ManyToOneRelationships": [
-                _relationship(Collection(way, way.target, table, column), self._store)
+                relationship_entry(Collection(way, way.target, table, column), self._store)
                 for column in table.columns
                 if isinstance(column, LookupColumn)
                 for way in column.navigations
             ],
             "OneToManyRelationships": [
-                _relationship(collection, self._store) for collection in collections.referrers_of(table.name)
+                relationship_entry(collection, self._store) for collection in collections.referrers_of(table.name)
             ],
         }
 
@@ -149,12 +141,12 @@ class Metadata:
             "EntityKeyIndexStatus": index.status,
             "IsSynchronous": False,
             "IsManaged": False,
-            "DisplayName": _label(name),
+            "DisplayName": label_entry(name),
         }
 
     def _global_choices(self, segments: list[Segment], options: QueryOptions) -> ApiResponse:
         choices = {
-            column.global_name: _option_set(column)
+            column.global_name: option_set_entry(column)
             for table in self._store.catalog.by_name.values()
             for column in table.columns
             if isinstance(column, PicklistColumn) and column.global_name is not None
@@ -199,8 +191,8 @@ def _project(
         if name not in inner:
             raise unknown_property(type_name, name)
     visible = {name: value for name, value in entry.items() if name not in inner}
-    if type_name == _CAST_SUFFIX and options.select is not None:
-        visible = {name: value for name, value in visible.items() if name in _BASE_PROPERTIES}
+    if type_name == CAST_SUFFIX and options.select is not None:
+        visible = {name: value for name, value in visible.items() if name in BASE_PROPERTIES}
     if options.select is not None:
         for name in options.select:
             if name not in visible:
@@ -210,7 +202,7 @@ def _project(
     for name, nested in expanded.items():
         value = entry.get(name)
         if isinstance(value, list):
-            nested_type = _CAST_SUFFIX if name == "Attributes" else name
+            nested_type = CAST_SUFFIX if name == "Attributes" else name
             if nested.filter is not None:
                 predicate = compile_filter(nested.filter, _Entries(nested_type, value))
                 value = [item for item in value if predicate(item)]
@@ -228,142 +220,3 @@ def _only(entries: list[dict[str, Any]], segment: Segment) -> dict[str, Any]:
         if wanted in {entry.get("LogicalName"), entry.get("SchemaName"), entry["MetadataId"]}:
             return entry
     raise ApiError(404, "0x80060888", f"Could not find a metadata entry with the key '{segment.key}'.")
-
-
-_BASE_PROPERTIES = frozenset(
-    {
-        "@odata.type",
-        "MetadataId",
-        "LogicalName",
-        "SchemaName",
-        "AttributeType",
-        "AttributeTypeName",
-        "EntityLogicalName",
-        "RequiredLevel",
-        "IsValidForCreate",
-        "IsValidForUpdate",
-        "IsValidForRead",
-        "IsPrimaryId",
-        "IsPrimaryName",
-        "IsCustomAttribute",
-        "AttributeOf",
-        "DisplayName",
-        "Description",
-    }
-)
-
-
-def _attribute(table: TableSchema, column: Column) -> dict[str, Any]:
-    kind = column.attribute_type
-    metadata_type = {"Uniqueidentifier": "UniqueIdentifier", "Owner": "Lookup"}.get(kind, kind)
-    return {
-        "@odata.type": f"#{_CAST}{metadata_type}{_CAST_SUFFIX}",
-        "MetadataId": str(uuid5(table.metadata_id, column.name)),
-        "LogicalName": column.name,
-        "SchemaName": column.schema_name,
-        "EntityLogicalName": table.name,
-        "AttributeType": "Virtual" if kind == "File" else kind,
-        "AttributeTypeName": {"Value": f"{kind}Type"},
-        "RequiredLevel": {
-            "Value": column.required,
-            "CanBeChanged": column.required != "SystemRequired",
-            "ManagedPropertyLogicalName": "canmodifyrequirementlevelsettings",
-        },
-        "IsValidForCreate": column.creatable,
-        "IsValidForUpdate": column.updatable,
-        "IsValidForRead": True,
-        "IsPrimaryId": column.name == table.primary_id,
-        "IsPrimaryName": column.name == table.primary_name,
-        "IsCustomAttribute": "_" in column.name,
-        "AttributeOf": None,
-        "DisplayName": _label(column.label),
-        "Description": _label(""),
-        **_limits(column),
-    }
-
-
-def _limits(column: Column) -> dict[str, Any]:
-    match column:
-        case MemoColumn():
-            return {"MaxLength": column.max_length, "Format": "TextArea"}
-        case StringColumn():
-            return {
-                "MaxLength": column.max_length,
-                "DatabaseLength": column.max_length * 2,
-                "Format": "Text",
-                "FormatName": {"Value": "Text"},
-            }
-        case MoneyColumn():
-            return {
-                "Precision": column.precision,
-                "PrecisionSource": column.precision_source,
-                "MinValue": column.minimum,
-                "MaxValue": column.maximum,
-                "IsBaseCurrency": column.name.endswith("_base"),
-                "CalculationOf": column.name.removesuffix("_base") if column.name.endswith("_base") else None,
-            }
-        case DecimalColumn():
-            return {"Precision": column.precision, "MinValue": column.minimum, "MaxValue": column.maximum}
-        case IntegerColumn():
-            return {"MinValue": column.minimum, "MaxValue": column.maximum, "Format": "None"}
-        case DateTimeColumn():
-            return {
-                "Format": "DateOnly" if column.is_date else "DateAndTime",
-                "DateTimeBehavior": {"Value": column.behavior},
-            }
-        case LookupColumn():
-            return {"Targets": list(column.targets)}
-        case FileColumn():
-            return {"MaxSizeInKB": column.max_size_kb}
-        case BooleanColumn():
-            return {
-                "DefaultValue": False,
-                "OptionSet": {
-                    "MetadataId": str(uuid5(UUID(int=0), f"choice {column.name}")),
-                    "TrueOption": {"Value": 1, "Label": _label(column.true_label)},
-                    "FalseOption": {"Value": 0, "Label": _label(column.false_label)},
-                },
-            }
-        case PicklistColumn():
-            shared = column.global_name is not None
-            choice = _option_set(column)
-            return {"OptionSet": None if shared else choice, "GlobalOptionSet": choice if shared else None}
-        case _:
-            return {}
-
-
-def _option_set(column: PicklistColumn) -> dict[str, Any]:
-    options = [{"Value": value, "Label": _label(text), "Color": None} for value, text in column.options.items()]
-    if isinstance(column, StatusColumn):
-        for option in options:
-            option["State"] = column.states[int(str(option["Value"]))]
-    return {
-        "MetadataId": str(uuid5(UUID(int=0), f"choice {column.global_name or column.name}")),
-        "Name": column.global_name or column.name,
-        "IsGlobal": column.global_name is not None,
-        "OptionSetType": column.attribute_type,
-        "Options": options,
-    }
-
-
-def _relationship(collection: Collection, store: Store) -> dict[str, Any]:
-    way, child = collection.navigation, collection.child
-    parent = store.catalog.by_name[collection.parent]
-    name = way.relationship or way.collection
-    return {
-        "MetadataId": str(uuid5(child.metadata_id, f"{name} {way.name}")),
-        "SchemaName": name,
-        "RelationshipType": "OneToManyRelationship",
-        "ReferencingEntity": child.name,
-        "ReferencingAttribute": collection.column.name,
-        "ReferencedEntity": parent.name,
-        "ReferencedAttribute": parent.primary_id,
-        "ReferencingEntityNavigationPropertyName": way.name,
-        "ReferencedEntityNavigationPropertyName": way.collection,
-        "CascadeConfiguration": {"Delete": way.on_delete, "Assign": "NoCascade", "Share": "NoCascade"},
-    }
-
-
-def _label(text: str) -> dict[str, Any]:
-    label = {"Label": text, "LanguageCode": _LANGUAGE, "IsManaged": False}
-    return {"LocalizedLabels": [label], "UserLocalizedLabel": label}

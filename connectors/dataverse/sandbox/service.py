@@ -76,6 +76,8 @@ class WebApi:
         table = self.catalog.by_set.get(first.name)
         if table is None:
             return self._global(request, first.name)(segments, request)
+        if first.key is None and len(segments) == 1:
+            return self._on_set(context, table, request)
         if first.key is None:
             return self._below_set(context, table, segments[1].name, request)
         if len(segments) == 1:

@@ -1,0 +1,149 @@
+"""The route table: what there is at which path, and which entry a request means.
+
+Segments are matched before they are decoded, so that an id may hold an encoded slash; whatever is in it arrives as it was
+meant.
+"""
+
+import asyncio
+import re
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any, Final
+from urllib.parse import unquote_to_bytes
+
+from pydantic import BaseModel
+
+from bridge.http.codes import BAD_PATH, METHOD_NOT_ALLOWED, NO_SUCH_ROUTE, Code
+from bridge.http.keys import Caller
+from bridge.http.problems import RefusedError
+from bridge.metrics import Metrics
+from bridge.service import Service
+
+LONGEST_ID: Final = 512
+"""Characters that an id in a path may have."""
+
+_CONTROL: Final = re.compile("[\x00-\x1f\x7f]")
+
+
+class Access(Enum):
+    """Who may use a route. A route with ``{tenant}`` in its path is for keys that are good for that tenant."""
+
+    PUBLIC = "public"
+    ANY_KEY = "any_key"
+    OPERATOR = "operator"
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One request as its handler sees it. ``body`` and ``query`` are what the route's models made of it.
+
+    ``stopping`` is set when the bridge is about to stop: waits end then.
+    """
+
+    service: Service
+    metrics: Metrics
+    caller: Caller
+    path: Mapping[str, str]
+    query: Any
+    body: Any
+    stopping: asyncio.Event
+
+    @property
+    def tenant(self) -> str:
+        """The tenant that the path names; the caller may act for it."""
+        return self.path["tenant"]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a handler answers: a shape to be written as JSON, or bytes with their own content type."""
+
+    shape: Any
+    status: int = 200
+    content_type: str = "application/json"
+
+
+Handler = Callable[[Call], Awaitable[Answer]]
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One entry of the table.
+
+    ``path`` names its parameters in braces. ``answers`` leads from status to the type of the shape. ``codes`` are the
+    errors beyond those that every route has.
+    """
+
+    method: str
+    path: str
+    summary: str
+    handler: Handler
+    answers: Mapping[int, Any]
+    access: Access = Access.ANY_KEY
+    body: type[BaseModel] | None = None
+    query: type[BaseModel] | None = None
+    codes: tuple[Code, ...] = ()
+
+    @property
+    def segments(self) -> tuple[str, ...]:
+        """The parts of the path between its slashes."""
+        return tuple(self.path.removeprefix("/").split("/"))
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """The route that a request means, and the decoded parameters of its path."""
+
+    route: Route
+    path: Mapping[str, str]
+
+
+class RouteTable:
+    """Finds the route of a request. An entry with a fixed segment goes before one with a parameter at that place."""
+
+    def __init__(self, routes: Sequence[Route]) -> None:
+        self._routes = [
+            (route.segments, route) for route in sorted(routes, key=lambda route: [s[:1] == "{" for s in route.segments])
+        ]
+
+    def match(self, method: str, raw_path: str) -> Match:
+        """Return the match for a path as it came in. Raises ``RefusedError`` when there is none; HEAD is taken where GET is."""
+        segments = raw_path.removeprefix("/").split("/")
+        found = [route for pattern, route in self._routes if _fits(pattern, segments)]
+        if not found:
+            raise RefusedError(NO_SUCH_ROUTE, "There is nothing at this path. Check it against the API's description.")
+        wanted = "GET" if method == "HEAD" else method
+        route = next((route for route in found if route.method == wanted), None)
+        if route is None:
+            methods = {route.method for route in found}
+            allowed = ", ".join(sorted(methods | {"HEAD"} if "GET" in methods else methods))
+            message = f"This path takes {allowed}."
+            raise RefusedError(METHOD_NOT_ALLOWED, message, headers={"Allow": allowed})
+        parameters = {
+            part[1:-1]: _decoded(segment)
+            for part, segment in zip(route.segments, segments, strict=True)
+            if part.startswith("{")
+        }
+        return Match(route, parameters)
+
+
+def _fits(pattern: Sequence[str], segments: Sequence[str]) -> bool:
+    if len(pattern) != len(segments):
+        return False
+    return all(
+        bool(segment) if part.startswith("{") else part == segment
+        for part, segment in zip(pattern, segments, strict=True)
+    )
+
+
+def _decoded(segment: str) -> str:
+    try:
+        value = unquote_to_bytes(segment).decode("utf-8")
+    except UnicodeError:
+        raise RefusedError(BAD_PATH, "An id in the path is not UTF-8. Percent-encode its UTF-8 bytes.") from None
+    if _CONTROL.search(value):
+        raise RefusedError(BAD_PATH, "An id in the path holds a control character; no id has one.")
+    if len(value) > LONGEST_ID:
+        raise RefusedError(BAD_PATH, f"An id in the path is longer than {LONGEST_ID} characters.")
+    return value

@@ -1,0 +1,1 @@
+"""The mapping files that come with the bridge, found after those of the config folder."""
