@@ -190,11 +190,13 @@ def number_of(value: Any, amounts: AmountFormat) -> Decimal:
         number = Decimal(repr(value)) if isinstance(value, float) else Decimal(value)
     except ValueError:
         number = Decimal("NaN")
-    if not number.is_finite() or abs(number.adjusted()) > OUT_OF_RANGE:
+    parts = number.as_tuple()
+    if not isinstance(parts.exponent, int) or abs(number.adjusted()) > OUT_OF_RANGE or len(parts.digits) > OUT_OF_RANGE:
         message = f"{shown(value)} is out of range. Correct the amount in review."
         raise ValueProblemError(codes.NUMBER_OUT_OF_RANGE, message)
-    exponent = number.as_tuple().exponent
-    return number.quantize(Decimal(1), context=_WIDE_EXACT) if isinstance(exponent, int) and exponent > 0 else number
+    if not number:
+        number = number.copy_abs()
+    return number.quantize(Decimal(1), context=_WIDE_EXACT) if parts.exponent > 0 else number
 
 
 def fit_scale(number: Decimal, scale: int, rounding: Rounding | None) -> Decimal:
@@ -209,7 +211,7 @@ def fit_scale(number: Decimal, scale: int, rounding: Rounding | None) -> Decimal
     rounded = number.quantize(step, rounding=_ROUNDINGS[rounding or "down"], context=_WIDE)
     if rounding is None and rounded != number:
         message = (
-            f"{number} has more than {scale} digits after the point. Correct the amount in review, or let the mapping "
+            f"{shown(number)} has more than {scale} digits after the point. Correct the amount in review, or let the mapping "
             "round it with `round: half_up`."
         )
         raise ValueProblemError(codes.TOO_MANY_DECIMALS, message)

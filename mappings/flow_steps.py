@@ -21,7 +21,9 @@ def mend_steps(source: YamlSource, text: str) -> tuple[Any, Origins]:
 
     def mended(value: Any, path: Path) -> Any:
         if isinstance(value, dict):
-            return {key: mended_entry(key, item, (*path, key)) for key, item in value.items()}
+            inner, step = _inside_step(value, path, source, text, starts)
+            kept = {key: item for key, item in value.items() if key not in inner} | step
+            return {key: mended_entry(key, item, (*path, key)) for key, item in kept.items()}
         if isinstance(value, list):
             return [mended(item, (*path, index)) for index, item in enumerate(value)]
         return value
@@ -60,12 +62,30 @@ def _whole(
     return steps, begins
 
 
+def _inside_step(
+    value: dict[Any, Any],
+    path: Path,
+    source: YamlSource,
+    text: str,
+    starts: list[int],
+) -> tuple[set[Any], dict[str, str]]:
+    """Return the keys that are really arguments of a single ``then: replace(a,b)``, and that step as it was written."""
+    if not _is_open(value.get("then")):
+        return set(), {}
+    start = _offset(source, (*path, "then"), starts)
+    end = closing_parenthesis(text, start)
+    if end is None:
+        return set(), {}
+    inner = {key for key in value if start < _offset(source, (*path, key), starts, key=True) < end}
+    return inner, {"then": text[start:end]}
+
+
 def _is_open(item: Any) -> bool:
     return isinstance(item, str) and item.count("(") > item.count(")")
 
 
-def _offset(source: YamlSource, path: Path, starts: list[int]) -> int:
-    line, column = source.position(path)
+def _offset(source: YamlSource, path: Path, starts: list[int], *, key: bool = False) -> int:
+    line, column = source.position(path, key=key)
     return starts[line - 1] + column - 1
 
 

@@ -74,7 +74,7 @@ class _Compiler:
             return None
         known_lookups = tuple(lookup for lookup in lookups if lookup is not None)
         return Parts(
-            Guards(model.guards.duplicate, tuple(model.guards.confirmed)),
+            Guards(model.guards.duplicate, tuple(name.removeprefix("fields.") for name in model.guards.confirmed)),
             columns,
             known_lookups,
             lines,

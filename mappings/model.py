@@ -36,6 +36,10 @@ Options = Annotated[
     dict[Any, Any],
     WithJsonSchema({"type": "object", "additionalProperties": {"type": ["integer", "string", "boolean"]}}),
 ]
+Steps = Annotated[
+    list[str],
+    WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}),
+]
 Name = Annotated[str, Field(min_length=1, max_length=128)]
 Anything = Annotated[dict[Any, Any], WithJsonSchema({"type": "object"})]
 
@@ -69,7 +73,7 @@ class ColumnSpec(_WithShorthand):
     from_: str | None = Field(None, alias="from", description="JMESPath over the document, or over one row in lines.")
     value: Constant = Field(None, description="A constant instead of `from`.")
     as_: Kind | None = Field(None, alias="as", description="What the value becomes; text unless given.")
-    then: list[str] = Field(default_factory=list, description="Steps, in order: strip, upper, truncate(100), …")
+    then: Steps = Field(default_factory=list, description="Steps, in order: strip, upper, truncate(100), …")
     required: StrictBool = Field(False, description="Reject the document when there is no value.")
     default: Constant = Field(None, description="Written when there is no value.")
     min_confidence: Confidence | None = Field(None, description="Wins over the guards' min_confidence.")

@@ -28,7 +28,7 @@ MAX_STEPS: Final = 100_000
 _EXACT: Final = Context(prec=400, traps=[Inexact, InvalidOperation])
 _ROUNDED: Final = Context(prec=50)
 _ENCODER: Final = msgspec.json.Encoder(decimal_format="number")
-_FAILURES: Final = (JMESPathError, TypeError, ValueError, ArithmeticError, LookupError, AttributeError, RecursionError)
+_FAILURES: Final = (JMESPathError, TypeError, ValueError, ArithmeticError, LookupError, AttributeError, RuntimeError)
 
 Path = tuple[str, ...]
 """The names that lead from the view of a document to a value: ``("fields", "invoice_number")``."""
@@ -108,7 +108,7 @@ def _parse(text: str) -> Mapping[str, Any]:
     except RecursionError:
         message = f"The expression is nested too deeply; at most {MAX_DEPTH} levels are allowed."
         raise ExpressionError(codes.EXPRESSION_TOO_LARGE, message) from None
-    except (JMESPathError, *_FAILURES):
+    except _FAILURES:
         raise _unreadable(text, 0) from None
 
 

@@ -70,6 +70,11 @@ class FileReader:
         return data
 
 
+def shown(path: Path) -> str:
+    """Return a path as findings show it; a name that is not UTF-8 is made printable."""
+    return os.fsencode(path).decode("utf-8", "replace")
+
+
 def stamp(path: Path, before: Stamp) -> Stamp:
     """Return what a file or folder looks like now; ``before`` tells as which of the two it was read."""
     if isinstance(before, tuple) and (not before or isinstance(before[0], str)):

@@ -5,12 +5,17 @@ from hashlib import sha256
 from pathlib import Path
 from types import MappingProxyType
 
+from pydantic import SecretStr
+
 from bridge.config.checks import shared_keys
+from bridge.config.files import shown
 from bridge.config.loaded import LoadedConfig, Tenant
 from bridge.config.models import BridgeConfig
 from bridge.config.reading import Reading, ReadTenant, read_folder
 from mappings.findings import Finding, FindingsError
+from mappings.yaml_source import YamlSource
 
+_OPERATOR = ""
 RESTART_KEYS = ("listen", "store", "ca_file")
 """Keys of ``bridge.yaml`` that a running bridge cannot take over."""
 
@@ -52,10 +57,11 @@ def load_tolerant(
     if tenants is None and (reading.bridge is None or previous.tenants):
         message = "The tenants' folder is gone. Put it back: until then the tenants stay as they are."
         findings = [finding for finding in findings if finding.code not in {"missing_folder", "no_tenants"}]
-        findings.append(Finding("missing_folder", message, str(reading.folder / bridge.tenants)))
+        findings.append(Finding("missing_folder", message, shown(reading.folder / bridge.tenants)))
         tenants = {name: ReadTenant(tenant, None, ()) for name, tenant in previous.tenants.items()}
     chosen = {name: read.tenant or previous.tenants.get(name) for name, read in (tenants or {}).items()}
-    shared = _settle_shared_keys(bridge, reading, chosen, previous)
+    bridge, shared = _settle_shared_keys(bridge, reading, chosen, previous)
+    findings += shared.get(_OPERATOR, ())
     for name, read in (tenants or {}).items():
         findings += (*read.findings, *shared.get(name, ()))
     findings += reading.mapping_findings
@@ -95,17 +101,18 @@ def _shared_keys(
     bridge: BridgeConfig | None,
     reading: Reading,
     tenants: Mapping[str, Tenant | None],
-    first: Iterable[str] = (),
+    first: Iterable[str] = (_OPERATOR,),
 ) -> dict[str, list[Finding]]:
-    """Find tenants with another's key. Those named in ``first`` keep theirs, then it goes by the tenants' ids."""
+    """Find owners with another's key. Those named in ``first`` keep theirs, then it goes by the tenants' ids."""
     read = reading.tenants or {}
-    operator = "bridge.yaml, as an operator key,"
-    owners = {"": (operator, reading.bridge_source, bridge.api_keys if bridge else ())}
-    for name in (*first, *tenants):
+    owners: dict[str, tuple[str, YamlSource | None, tuple[SecretStr, ...]]] = {}
+    for name in dict.fromkeys((*first, _OPERATOR, *tenants)):
         tenant = tenants.get(name)
-        if tenant is not None:
+        if name == _OPERATOR:
+            owners[name] = ("The operator", reading.bridge_source, bridge.api_keys if bridge else ())
+        elif tenant is not None:
             source = read[name].source if name in read else None
-            owners.setdefault(name, (f"The tenant {name}", source, tenant.config.api_keys))
+            owners[name] = (f"The tenant {name}", source, tenant.config.api_keys)
     return shared_keys(owners)
 
 
@@ -114,15 +121,23 @@ def _settle_shared_keys(
     reading: Reading,
     chosen: dict[str, Tenant | None],
     previous: LoadedConfig,
-) -> dict[str, list[Finding]]:
-    """Take back tenants that came with another's key, in ``chosen``, until no key opens more than one door."""
+) -> tuple[BridgeConfig, dict[str, list[Finding]]]:
+    """Take back what came with another's key, until no key opens more than one door.
+
+    ``chosen`` is changed; the bridge's configuration is returned, with the previous operator keys if need be.
+    """
     found: dict[str, list[Finding]] = {}
     while True:
         unchanged = [name for name, tenant in chosen.items() if tenant == previous.tenants.get(name)]
+        if bridge.api_keys == previous.bridge.api_keys:
+            unchanged.insert(0, _OPERATOR)
         shared = _shared_keys(bridge, reading, chosen, unchanged)
         if not shared:
-            return found
+            return bridge, found
         for name, findings in shared.items():
             found.setdefault(name, []).extend(findings)
+            if name == _OPERATOR:
+                bridge = bridge.model_copy(update={"api_keys": previous.bridge.api_keys})
+                continue
             before = previous.tenants.get(name)
             chosen[name] = before if chosen[name] != before else None

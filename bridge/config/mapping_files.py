@@ -6,7 +6,7 @@ from hashlib import sha256
 from importlib.resources import files
 from pathlib import Path
 
-from bridge.config.files import FileReader, UnreadableError
+from bridge.config.files import FileReader, UnreadableError, shown
 from bridge.config.loaded import CompiledFile
 from mappings.findings import Finding, FindingsError
 from mappings.load import compile_mapping, run_tests
@@ -49,14 +49,14 @@ class MappingFiles:
             return self._results[name]
         try:
             if name in self._own:
-                file, data = str(self._folder / name), self._reader.read(self._folder / name)
+                file, data = shown(self._folder / name), self._reader.read(self._folder / name)
             else:
                 shipped = self._library / name
                 if not FILE_NAME.fullmatch(name) or not shipped.is_file():
                     return None
                 file, data = f"mappings/library/{name}", shipped.read_bytes()
         except UnreadableError as error:
-            finding = Finding("unreadable_file", f"The file {error.reason}.", str(self._folder / name))
+            finding = Finding("unreadable_file", f"The file {error.reason}.", shown(self._folder / name))
             result = CompiledFile(None, (finding,))
         else:
             key = (file, sha256(data).hexdigest())

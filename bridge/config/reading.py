@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from bridge.config.checks import checks_of_bridge, checks_of_tenant, missing_destination
-from bridge.config.files import FileReader, UnreadableError
+from bridge.config.files import FileReader, UnreadableError, shown
 from bridge.config.loaded import CompiledFile, Tenant
 from bridge.config.mapping_files import FILE_NAME, MappingFiles
 from bridge.config.models import BridgeConfig, TenantConfig
@@ -85,7 +85,7 @@ def read_folder(
         result = _check_tenant(tenant_file, tenant, rules, mapping_files)
         if tenant_file.stem in tenants:
             message = "There are two files for this tenant, .yaml and .yml. Keep one of them."
-            result = ReadTenant(None, None, (Finding("duplicate_tenant", message, str(tenant_file)),))
+            result = ReadTenant(None, None, (Finding("duplicate_tenant", message, shown(tenant_file)),))
         tenants[tenant_file.stem] = result
     return Reading(
         bridge,
@@ -143,11 +143,11 @@ def _check_folder(
     named = "tenants" in read.value
     line, column = read.source.position(("tenants",)) if named else (None, None)
     if tenant_files is None and named:
-        message = f"The folder {folder} is not there. Make it, or name another."
-        yield Finding("missing_folder", message, str(file), line, column, "tenants")
+        message = f"The folder {shown(folder)} is not there. Make it, or name another."
+        yield Finding("missing_folder", message, shown(file), line, column, "tenants")
     elif not tenant_files:
-        message = f"There is no tenant file in {folder}. Add one: the file's name is the tenant's id."
-        yield Finding("no_tenants", message, str(file), line, column, "tenants", "warning")
+        message = f"There is no tenant file in {shown(folder)}. Add one: the file's name is the tenant's id."
+        yield Finding("no_tenants", message, shown(file), line, column, "tenants", "warning")
 
 
 def _check_tenant(
@@ -162,7 +162,7 @@ def _check_tenant(
             "The file's name is the tenant's id: at most 63 of a-z, 0-9, - and _, beginning with a letter or digit. "
             "Rename the file."
         )
-        findings.append(Finding("bad_tenant_id", message, str(file)))
+        findings.append(Finding("bad_tenant_id", message, shown(file)))
     if read.source is None:
         return ReadTenant(None, None, tuple(findings))
     findings += missing_destination(read.source)

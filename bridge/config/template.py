@@ -3,6 +3,7 @@
 from importlib.resources import files
 from pathlib import Path
 
+from bridge.config.files import shown
 from mappings.findings import Finding, FindingsError
 
 TEMPLATE_FILES = {
@@ -21,7 +22,7 @@ def write_template(folder: Path) -> list[Path]:
     """
     targets = {folder / name: source for name, source in TEMPLATE_FILES.items()}
     there = tuple(
-        Finding("file_exists", "This is there already. Choose an empty folder; nothing was written.", str(target))
+        Finding("file_exists", "This is there already. Choose an empty folder; nothing was written.", shown(target))
         for target in targets
         if target.exists() or target.is_symlink()
     )

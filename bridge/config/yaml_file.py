@@ -8,7 +8,7 @@ from typing import Any, Generic, TypeVar
 from pydantic import BaseModel
 
 from bridge.config.checks import checks_of_shape
-from bridge.config.files import FileReader, UnreadableError
+from bridge.config.files import FileReader, UnreadableError, shown
 from bridge.config.secrets import Interpolation
 from mappings.findings import Finding, FindingsError
 from mappings.yaml_source import YamlSource, decode_text, dotted, parse_yaml, validate
@@ -41,12 +41,13 @@ def read_yaml_file(
     allow_empty: bool = False,
 ) -> ReadFile[ModelT]:
     """Read one file; relative paths of ``${file:…}`` start at ``folder``. What is wrong with it is in the findings."""
+    name = shown(path)
     try:
-        text = decode_text(reader.read(path), str(path))
-        source = parse_yaml(text, str(path), allow_empty=allow_empty)
+        text = decode_text(reader.read(path), name)
+        source = parse_yaml(text, name, allow_empty=allow_empty)
     except UnreadableError as error:
-        message = f"The file {error.reason}. Put it there, or name another."
-        return ReadFile(None, None, {}, "", (Finding("unreadable_file", message, str(path)),))
+        message = f"The file {error.reason}. Put it there; `numora-bridge init` writes a folder to start from."
+        return ReadFile(None, None, {}, "", (Finding("unreadable_file", message, name),))
     except FindingsError as error:
         return ReadFile(None, None, {}, "", error.findings)
     filled = Interpolation(source, folder, environ, reader)

@@ -158,10 +158,11 @@ class LedgerReader(Protocol):
     """The reading half of the ledger. A read sees everything that was committed before it began."""
 
     async def next_due(self, tenant: str, now: Millis) -> Millis | None:
-        """When the tenant's next delivery becomes claimable; None when nothing waits.
+        """When something becomes claimable that is not so now; None when nothing waits.
 
-        A moment at or before now means: at once. A delivery that has to wait for another one of its document counts
-        with the end of that one's lease.
+        Always later than now: whoever asks has just claimed, and what was left, for a filter's sake or because another
+        delivery of its document is being worked on, does not become claimable by waiting. A delivery that is being
+        worked on counts with the end of its lease.
         """
 
     async def previous(self, delivery: Delivery) -> Delivery | None:
@@ -179,7 +180,8 @@ class LedgerReader(Protocol):
     async def deliveries(self, wanted: DeliveryFilter, *, limit: int, cursor: str | None = None) -> DeliveryPage:
         """Return deliveries, newest first, by pages of at most ``MAX_PAGE``.
 
-        Raises ``ValueError`` for a cursor it never gave. Deliveries that are inserted while someone turns the pages neither repeat nor hide any on the later ones.
+        Raises ``ValueError`` for a cursor it never gave. Deliveries that are inserted while someone turns the pages
+        neither repeat nor hide any on the later ones.
         """
 
     async def attempts(self, delivery_id: str) -> tuple[Attempt, ...]:
@@ -261,8 +263,9 @@ class Ledger(LedgerReader, Protocol):
     async def claim(
         self, tenant: str, now: Millis, *, limit: int, lease_until: Millis, only: ClaimFilter
     ) -> list[Delivery]:
-        """Claim up to ``limit`` due deliveries, oldest due first: token raised, lease set, ``queued`` becomes ``working``.
+        """Claim up to ``limit`` due deliveries, oldest due first.
 
+        Their token is raised, their lease set, and a ``queued`` one becomes ``working``.
         Due: ``due_at`` ≤ now and no live lease; or ``working`` with a lease that ended, which counts as due since then.
         A delivery whose document has another one under a live lease is left where it is. ``again`` is cleared when
         the step is ``fetch`` or ``recheck``, since the document is about to be read. ``due_at`` stays.

@@ -68,8 +68,8 @@ class EntraSandbox(SandboxServer):
     """Issues opaque tokens to the clients it was told of, for ``lifetime`` seconds each.
 
     The authority of a tenant is ``<url>/<tenant_id>``; MSAL is to be made with ``instance_discovery=False`` (or with
-    ``<url>/common/discovery/instance``) and with ``verify`` set to the authority's ``ca_file``. ``resources`` limits the
-    resources that tokens are issued for; None takes any https or loopback URL.
+    ``<url>/common/discovery/instance``) and with ``verify`` set to the authority's ``ca_file``. ``resources`` limits
+    the resources that tokens are issued for; None takes any https or loopback URL.
     """
 
     name: ClassVar[str] = "entra"

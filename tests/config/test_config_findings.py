@@ -1,5 +1,6 @@
 """What is said of a bad configuration: each finding with its code, its place and its key."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -205,6 +206,14 @@ def test_a_key_that_two_tenants_share_is_told_at_the_later_one(write, files, env
 def test_a_tenant_with_two_files_is_told(write, files, environ):
     files["tenants/acme.yml"] = files["tenants/acme.yaml"]
     assert told(findings_of(write(files), environ)) == ["config/tenants/acme.yml error duplicate_tenant -"]
+
+
+def test_a_file_name_that_is_not_utf8_is_told_in_print(write, files, environ):
+    folder = write(files)
+    Path(os.fsdecode(b"config/tenants/\xff.yaml")).write_text(files["tenants/acme.yaml"])
+    found = told(findings_of(folder, environ))
+    assert "config/tenants/\ufffd.yaml error bad_tenant_id -" in found
+    assert "\n".join(found).encode()
 
 
 def test_no_tenants_is_a_warning(write, files, environ):

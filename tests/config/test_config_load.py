@@ -1,5 +1,7 @@
 """A configuration that is good: what it holds, where its parts are, and what the design's own example gives."""
 
+import subprocess
+import sys
 from datetime import timedelta
 from pathlib import Path
 
@@ -10,6 +12,8 @@ from bridge.config.models import BridgeConfig
 from connectors.dataverse.settings import ClientSecretAuth, DataverseSettings
 from connectors.numora.settings import HeaderAuth, NumoraSettings
 from connectors.settings import format_duration, parse_duration
+
+ROOT = Path(__file__).parents[2]
 
 DESIGN_BRIDGE = """\
 listen: {host: 127.0.0.1, port: 8484}
@@ -169,3 +173,11 @@ def test_every_file_that_matters_is_named_for_the_watcher(write, files, environ)
         "mappings/own.yaml",
         "secrets/key",
     }
+
+
+def test_reading_a_configuration_loads_no_client():
+    """Start-up time matters: the clients of outside systems come in when they are needed."""
+    heavy = "{'aiohttp', 'aiosqlite', 'apscheduler', 'msal', 'prometheus_client', 'rich', 'structlog', 'typer'}"
+    program = f"import sys, bridge.config.load; print(sorted({heavy} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"

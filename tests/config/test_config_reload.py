@@ -120,6 +120,15 @@ def test_a_tenant_that_takes_anothers_key_is_held_back(loaded, reload, files):
     assert [(finding.code, finding.file) for finding in findings] == [("shared_api_key", "config/tenants/aaa.yaml")]
 
 
+def test_an_operator_key_that_a_tenant_has_is_held_back(loaded, reload, files):
+    """A slip in bridge.yaml takes no tenant out of service."""
+    files["bridge.yaml"] = files["bridge.yaml"].replace("${BRIDGE_API_KEY}", "${TENANT_KEY}")
+    again, findings = reload()
+    assert list(again.tenants) == ["acme"]
+    assert again.bridge.api_keys == loaded.bridge.api_keys
+    assert [(finding.code, finding.file) for finding in findings] == [("shared_api_key", "config/bridge.yaml")]
+
+
 def test_two_tenants_that_swap_keys_both_change(reload, files):
     files["tenants/beta.yaml"] = files["tenants/acme.yaml"].replace("${TENANT_KEY}", "${OTHER_KEY}")
     first, _ = reload()

@@ -40,18 +40,9 @@ WHERE seq = :seq
 RETURNING {", ".join(DELIVERY_COLUMNS)}
 """
 
-_NEXT_IN_STEP = """
-SELECT * FROM (
-    SELECT ready_at FROM deliveries AS candidate
-    WHERE tenant = :tenant AND step {step} AND ready_at IS NOT NULL
-      AND NOT EXISTS (
-        SELECT 1 FROM deliveries AS sibling
-        WHERE sibling.tenant = candidate.tenant AND sibling.document_id = candidate.document_id
-          AND sibling.seq <> candidate.seq AND sibling.lease_until > :now
-      )
-    ORDER BY ready_at LIMIT 1
+_NEXT_IN_STEP = (
+    "\nSELECT min(ready_at) AS ready_at FROM deliveries WHERE tenant = :tenant AND step {step} AND ready_at > :now\n"
 )
-"""
 
 _EVERY_STEP = ("IS NULL", *(f"= '{step.value}'" for step in Step))
 
@@ -78,20 +69,20 @@ def claim(
     connection: sqlite3.Connection, tenant: str, now: Millis, limit: int, lease_until: Millis, only: ClaimFilter
 ) -> list[Delivery]:
     """Claim what is due, at most one delivery of a document."""
-    wanted = {
-        "tenant": tenant,
-        "now": now,
-        "limit": limit,
-        "schemas": _json(only.except_schemas),
-        "ids": _json(only.except_ids),
-    }
-    first_of_document: dict[str, int] = {}
-    for seq, document_id in connection.execute(ready_statement(only), wanted).fetchall():
-        first_of_document.setdefault(document_id, seq)
+    statement = ready_statement(only)
+    wanted = {"tenant": tenant, "now": now, "schemas": _json(only.except_schemas), "ids": _json(only.except_ids)}
     claimed: list[Delivery] = []
-    for seq in first_of_document.values():
-        rows = connection.execute(CLAIM, {"lease_until": lease_until, "now": now, "seq": seq}).fetchall()
-        claimed += map(to_delivery, rows)
+    while len(claimed) < limit:
+        ready = connection.execute(statement, {**wanted, "limit": limit - len(claimed)}).fetchall()
+        first_of_document: dict[str, int] = {}
+        for seq, document_id in ready:
+            first_of_document.setdefault(document_id, seq)
+        for seq in first_of_document.values():
+            rows = connection.execute(CLAIM, {"lease_until": lease_until, "now": now, "seq": seq}).fetchall()
+            claimed += map(to_delivery, rows)
+        if len(first_of_document) == len(ready):
+            break
+        # A sibling took a place in vain; now that it has to wait, the next one in line gets the place.
     return claimed
 
 

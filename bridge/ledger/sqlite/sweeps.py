@@ -1,6 +1,7 @@
 """Work on many deliveries at once.
 
-A reader finds them, and the writer changes a bounded number at a time, so that nobody who has a step to save waits long.
+A reader finds them, and the writer changes a bounded number at a time, so that no step that is to be saved
+waits long.
 """
 
 import sqlite3

@@ -12,7 +12,7 @@ from multidict import CIMultiDict
 
 from connectors.dataverse.sandbox.address import API_PATH
 from connectors.dataverse.sandbox.columns import Reference
-from connectors.dataverse.sandbox.control import dataverse_control_routes
+from connectors.dataverse.sandbox.control import DataverseControl
 from connectors.dataverse.sandbox.errors import CONCURRENCY_EXCEEDED, ApiError
 from connectors.dataverse.sandbox.limits import ServiceProtection
 from connectors.dataverse.sandbox.messages import ApiRequest, ApiResponse, error_response
@@ -32,8 +32,8 @@ _READS = frozenset({"GET", "HEAD"})
 class DataverseSandbox(SandboxServer):
     """An environment with the shipped tables, and those given in ``tables`` (one of the same name takes its place).
 
-    ``entra`` says which bearer tokens are good; without it the token is not looked at. A token has to be issued for this
-    sandbox's ``url`` or for one of ``audiences``. ``latency`` sets both latencies of ``settings``.
+    ``entra`` says which bearer tokens are good; without it the token is not looked at. A token has to be issued for
+    this sandbox's ``url`` or for one of ``audiences``. ``latency`` is for both latencies; ``settings`` has them apart.
     """
 
     name: ClassVar[str] = "dataverse"
@@ -52,6 +52,8 @@ class DataverseSandbox(SandboxServer):
         seed: int = 0,
         journal_limit: int = 10_000,
     ) -> None:
+        # The base sets the one latency it knows, so the settings that are asked for come after it.
+        self.settings = Settings()
         super().__init__(host=host, port=port, authority=authority, seed=seed, journal_limit=journal_limit)
         self.settings = settings or Settings(read_latency=latency, write_latency=latency)
         self.audiences = frozenset(audience.rstrip("/") for audience in audiences)
@@ -113,7 +115,7 @@ class DataverseSandbox(SandboxServer):
 
     def routes(self) -> Iterable[web.RouteDef]:
         """Return the Web API and the control routes of its own."""
-        return (*dataverse_control_routes(self), web.route("*", "/{path:.*}", self._answer))
+        return (*DataverseControl(self).routes(), web.route("*", "/{path:.*}", self._answer))
 
     def state(self) -> dict[str, Any]:
         """Return how many rows, effects and refusals there are, and the settings."""
@@ -174,7 +176,7 @@ class DataverseSandbox(SandboxServer):
             return web.Response(status=404, text="Not found")
         if not self._authorized(request):
             return self.refusal(request, 401)
-        identity = self.identity_of(request) if self._entra is not None else "anonymous"
+        identity = self.identity_of(request)
         exceeded = self.protection.enter(identity)
         if exceeded is not None:
             response = self.throttle(request, self.settings.retry_after, grace=self.settings.grace)
@@ -186,7 +188,7 @@ class DataverseSandbox(SandboxServer):
             if latency > 0:
                 await asyncio.sleep(latency)
             path, _, query = raw[matched.end() :].partition("?")
-            answer = self.api.execute(ApiRequest(request.method, path, query, _Headers(request), await request.read()))
+            answer = self.api.execute(ApiRequest(request.method, path, query, request.headers, await request.read()))
         finally:
             self.protection.leave(identity)
         return self._web_response(answer, identity)
@@ -210,21 +212,3 @@ class DataverseSandbox(SandboxServer):
         if answer.body is not None:
             headers["Content-Type"] = answer.content_type
         return web.Response(status=answer.status, headers=headers, body=answer.body)
-
-
-class _Headers(Mapping[str, str]):
-    """The request's headers by lower-case name, without copying them."""
-
-    __slots__ = ("_headers",)
-
-    def __init__(self, request: web.Request) -> None:
-        self._headers = request.headers
-
-    def __getitem__(self, name: str) -> str:
-        return self._headers[name]
-
-    def __iter__(self) -> Any:
-        return (name.lower() for name in self._headers)
-
-    def __len__(self) -> int:
-        return len(self._headers)
