@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import signal
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
@@ -52,9 +52,16 @@ async def running(config: LoadedConfig, ledger: Ledger, metrics: Metrics) -> Asy
         await close_session(session)
 
 
-async def serve(path: Path, environ: Mapping[str, str]) -> None:
-    """Run the service until SIGTERM or SIGINT.
+async def serve(
+    path: Path,
+    environ: Mapping[str, str],
+    *,
+    stopped: asyncio.Event | None = None,
+    ready: Callable[[str], None] | None = None,
+) -> None:
+    """Run the service until SIGTERM or SIGINT, or until ``stopped`` is set by whoever gives it.
 
+    ``ready`` is called with the address once everything has started.
     Raises ``FindingsError`` for a configuration that cannot be taken, ``LedgerError`` for a ledger that cannot,
     ``OSError`` for an address that cannot be listened on.
     """
@@ -63,7 +70,7 @@ async def serve(path: Path, environ: Mapping[str, str]) -> None:
     redaction.learn(config.secrets())
     for warning in config.warnings:
         log.warning("configuration: %s", warning)
-    stopped = _stop_signal()
+    stopped = stopped or _stop_signal()
     async with AsyncExitStack() as stack:
         metrics = Metrics()
         server = HttpServer(config.bridge.listen.host, config.bridge.listen.port, metrics)
@@ -89,6 +96,8 @@ async def serve(path: Path, environ: Mapping[str, str]) -> None:
         stack.push_async_callback(watcher.close)
         asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, watcher.trigger)
         log.info("numora-bridge serves %d tenants at %s", len(runtime.lines), server.url)
+        if ready is not None:
+            ready(server.url)
         await stopped.wait()
         log.info("numora-bridge stops; deliveries on their way have %s to end", timedelta(seconds=STOP_GRACE))
         server.detach()

@@ -1,4 +1,4 @@
-"""What is counted while the bridge works. Counting is plain arithmetic; Prometheus is loaded when someone asks for it."""
+"""What is counted while the bridge works. Counting is plain arithmetic; Prometheus is loaded when someone asks."""
 
 import time
 from bisect import bisect_left

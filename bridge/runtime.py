@@ -107,12 +107,18 @@ class Runtime:
         for tenant in self.config.tenants.values():
             self._lines[tenant.id] = self._build(tenant)
 
-    async def start(self) -> None:
-        """Take back what a previous process left, and let every line begin."""
+    async def take_up(self) -> None:
+        """Take back what a previous process left, and put the lines together without starting any: for one-off runs."""
         taken_back = await self.ledger.take_back(self.clock())
         if taken_back:
             log.info("%d deliveries go on from where the previous process left them", taken_back)
         self.build()
+        for line in self._lines.values():
+            await self._keep_mappings(line.tenant)
+
+    async def start(self) -> None:
+        """Take up what there is, and let every line begin."""
+        await self.take_up()
         self._ticker.start()
         for line in self._lines.values():
             await self._start(line)
@@ -129,18 +135,20 @@ class Runtime:
         for finding in findings:
             log.warning("configuration: %s", finding)
         previous, self.config = self.config, config
+        same_rules = (previous.bridge.retry, previous.bridge.blocked) == (config.bridge.retry, config.bridge.blocked)
         for tenant_id in previous.tenants.keys() - config.tenants.keys():
             self._leave(self._lines.pop(tenant_id))
         for tenant_id, tenant in config.tenants.items():
             line = self._lines.get(tenant_id)
-            if line is not None and line.tenant.digest == tenant.digest and previous.bridge == config.bridge:
-                continue
-            if line is not None and line.tenant.config == tenant.config and previous.bridge == config.bridge:
+            if line is not None and same_rules and line.tenant.config == tenant.config:
+                if line.tenant.digest == tenant.digest:
+                    continue
                 await self._remap(line, tenant)
             else:
                 if line is not None:
                     self._leave(line)
                 self._lines[tenant_id] = self._build(tenant)
+                await self._keep_mappings(tenant)
                 await self._start(self._lines[tenant_id])
         log.info("configuration %s is in force", config.digest[:12])
 
@@ -185,7 +193,6 @@ class Runtime:
         return TenantLine(tenant, lane, worker, schedule)
 
     async def _start(self, line: TenantLine) -> None:
-        await self._keep_mappings(line.tenant)
         line.worker.start()
         await line.schedule.start()
         line.verification = asyncio.create_task(self._verify(line), name=f"verify {line.tenant.id}")

@@ -5,6 +5,7 @@ Moments are UTC, ISO 8601 with milliseconds and ``Z``. A value that is not known
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from typing import Any
 
 import msgspec
 
@@ -53,8 +54,8 @@ class MappingShape(msgspec.Struct, frozen=True):
 class DeliveryShape(msgspec.Struct, frozen=True, kw_only=True):
     """A delivery.
 
-    ``step`` is where a delivery under way goes on; null once it has ended. ``operation`` is what was done to the row, null
-    unless the delivery wrote it. ``external_record_id`` is the row as far as it is known, whoever wrote it last.
+    ``step`` is where a delivery under way goes on; null once it has ended. ``operation`` is what was done to the row,
+    null unless the delivery wrote it. ``external_record_id`` is the row as far as it is known, whoever wrote it last.
     ``next_attempt_at`` is set for a queued delivery.
     """
 
@@ -92,8 +93,8 @@ class AttemptShape(msgspec.Struct, frozen=True):
 class RequestShape(msgspec.Struct, frozen=True):
     """One outgoing request. ``id`` is the one we sent, ``peer_request_id`` the one that came back.
 
-    ``status`` and ``ms`` are null while no answer is known; ``error`` then says why none came. ``excerpt`` is the beginning of
-    a refusal's body.
+    ``status`` and ``ms`` are null while no answer is known; ``error`` then says why none came. ``excerpt`` is the
+    beginning of a refusal's body.
     """
 
     id: str
@@ -138,7 +139,7 @@ def problem_shapes(problems: Sequence[Problem]) -> tuple[ProblemShape, ...]:
     return tuple(ProblemShape(problem.field, problem.column, problem.code, problem.message) for problem in problems)
 
 
-def _fields(delivery: Delivery) -> dict[str, object]:
+def _fields(delivery: Delivery) -> dict[str, Any]:
     return {
         "id": delivery.id,
         "tenant": delivery.tenant,

@@ -211,8 +211,8 @@ def fit_scale(number: Decimal, scale: int, rounding: Rounding | None) -> Decimal
     rounded = number.quantize(step, rounding=_ROUNDINGS[rounding or "down"], context=_WIDE)
     if rounding is None and rounded != number:
         message = (
-            f"{shown(number)} has more than {scale} digits after the point. Correct the amount in review, or let the mapping "
-            "round it with `round: half_up`."
+            f"{shown(number)} has more than {scale} digits after the point. Correct the amount in review, or let the "
+            "mapping round it with `round: half_up`."
         )
         raise ValueProblemError(codes.TOO_MANY_DECIMALS, message)
     return rounded

@@ -1,96 +1,73 @@
-"""Puts steps together that YAML took apart.
+"""Lets steps be written in a flow list as they are: ``then: [strip, replace(",", "."), concat(fields.a, "-")]``.
 
-In ``then: [strip, replace(a,b)]`` YAML ends an item at every comma, parentheses or not, and takes the quotes off the
-``"-"`` in ``concat(fields.a, "-", fields.b)``. People write it so all the same, and the text still has what they wrote.
+To YAML the commas and quotes between the parentheses are its own. Before the text is parsed they are put behind stand-ins,
+one character each so that every position stays right, and afterwards they are brought back.
 """
 
-from collections.abc import Hashable
-from typing import Any
+import re
+from typing import Any, Final
 
 from mappings.steps import closing_parenthesis
-from mappings.yaml_source import Path, YamlSource
 
-Origins = dict[Path, list[int]]
-"""For the path of each mended ``then``: the index, in the file, at which each of its steps begins."""
-
-
-def mend_steps(source: YamlSource, text: str) -> tuple[Any, Origins]:
-    """Return the file's value with every ``then`` whole, and where its steps stood."""
-    starts = _line_starts(text)
-    origins: Origins = {}
-
-    def mended(value: Any, path: Path) -> Any:
-        if isinstance(value, dict):
-            inner, step = _inside_step(value, path, source, text, starts)
-            kept = {key: item for key, item in value.items() if key not in inner} | step
-            return {key: mended_entry(key, item, (*path, key)) for key, item in kept.items()}
-        if isinstance(value, list):
-            return [mended(item, (*path, index)) for index, item in enumerate(value)]
-        return value
-
-    def mended_entry(key: Hashable, value: Any, path: Path) -> Any:
-        if key != "then" or not isinstance(value, list) or not any(_is_open(item) for item in value):
-            return mended(value, path)
-        steps, origins[path] = _whole(value, path, source, text, starts)
-        return steps
-
-    return mended(source.value, ()), origins
+_THEN: Final = re.compile(r"(?<![\w.])then:[ \t]+")
+_CALL: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*[ \t]*\(")
+_WORD: Final = re.compile(r"\w+")
+_SPECIAL: Final = ",\"'[]{}:#&*!|>%@`?"
+_PLANE: Final = 0xF0000
+_SHIELD: Final = {ord(char): _PLANE + ord(char) for char in _SPECIAL}
+_UNSHIELD: Final = {stand_in: char for char, stand_in in _SHIELD.items()}
 
 
-def _whole(
-    items: list[Any],
-    path: Path,
-    source: YamlSource,
-    text: str,
-    starts: list[int],
-) -> tuple[list[Any], list[int]]:
-    steps: list[Any] = []
-    begins: list[int] = []
-    index = 0
-    while index < len(items):
-        begins.append(index)
-        start = _offset(source, (*path, index), starts)
-        end = closing_parenthesis(text, start) if _is_open(items[index]) else None
-        if end is None:
-            steps.append(items[index])
-            index += 1
+def shield_steps(text: str) -> str:
+    """Return the text with the arguments of every step in a flow list, or of a single step, behind stand-ins."""
+    parts: list[str] = []
+    done = 0
+    for found in _THEN.finditer(text):
+        if found.start() < done:
             continue
-        steps.append(text[start:end])
-        index += 1
-        while index < len(items) and _offset(source, (*path, index), starts) < end:
-            index += 1
-    return steps, begins
+        for start, end in _calls(text, found.end()):
+            parts += [text[done:start], text[start:end].translate(_SHIELD)]
+            done = end
+    return "".join([*parts, text[done:]]) if parts else text
 
 
-def _inside_step(
-    value: dict[Any, Any],
-    path: Path,
-    source: YamlSource,
-    text: str,
-    starts: list[int],
-) -> tuple[set[Any], dict[str, str]]:
-    """Return the keys that are really arguments of a single ``then: replace(a,b)``, and that step as it was written."""
-    if not _is_open(value.get("then")):
-        return set(), {}
-    start = _offset(source, (*path, "then"), starts)
-    end = closing_parenthesis(text, start)
-    if end is None:
-        return set(), {}
-    inner = {key for key in value if start < _offset(source, (*path, key), starts, key=True) < end}
-    return inner, {"then": text[start:end]}
+def unshield(value: Any) -> Any:
+    """Return a parsed value with the arguments brought back."""
+    if isinstance(value, str):
+        return value.translate(_UNSHIELD)
+    if isinstance(value, dict):
+        return {unshield(key): unshield(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [unshield(item) for item in value]
+    return value
 
 
-def _is_open(item: Any) -> bool:
-    return isinstance(item, str) and item.count("(") > item.count(")")
+def _calls(text: str, start: int) -> list[tuple[int, int]]:
+    """Return where the calls stand in the list, or in the one step, that begins at ``start``."""
+    if text[start : start + 1] != "[":
+        call = _call_at(text, start)
+        return [call] if call else []
+    calls: list[tuple[int, int]] = []
+    index = start + 1
+    while index < len(text) and text[index] != "]":
+        call = _call_at(text, index)
+        if call:
+            calls.append(call)
+            index = call[1]
+        elif text[index] in "\"'":
+            closing = text.find(text[index], index + 1)
+            index = len(text) if closing < 0 else closing + 1
+        elif text[index] == "#" and text[index - 1].isspace():
+            closing = text.find("\n", index)
+            index = len(text) if closing < 0 else closing
+        else:
+            word = _WORD.match(text, index)
+            index = word.end() if word else index + 1
+    return calls
 
 
-def _offset(source: YamlSource, path: Path, starts: list[int], *, key: bool = False) -> int:
-    line, column = source.position(path, key=key)
-    return starts[line - 1] + column - 1
-
-
-def _line_starts(text: str) -> list[int]:
-    starts = [0]
-    for line in text.splitlines(keepends=True):
-        starts.append(starts[-1] + len(line))
-    return starts
+def _call_at(text: str, index: int) -> tuple[int, int] | None:
+    if not _CALL.match(text, index):
+        return None
+    end = closing_parenthesis(text, index)
+    return (index, end) if end is not None and "\n" not in text[index:end] else None

@@ -6,7 +6,6 @@ from typing import Final
 
 from mappings import codes
 from mappings.findings import Finding
-from mappings.flow_steps import Origins
 from mappings.selection import ExpressionError, Selection, compile_selection
 from mappings.yaml_findings import nearest
 from mappings.yaml_source import YamlSource
@@ -35,11 +34,10 @@ Path = tuple[Hashable, ...]
 class Lint:
     """The findings about one file, in the making."""
 
-    def __init__(self, source: YamlSource, text: str, origins: Origins) -> None:
+    def __init__(self, source: YamlSource, text: str) -> None:
         self.findings: list[Finding] = []
         self._source = source
         self._lines = text.splitlines()
-        self._origins = origins
 
     @property
     def errors(self) -> list[Finding]:
@@ -65,10 +63,7 @@ class Lint:
     def step_path(self, path: Path, index: int) -> Path:
         """Return where the step with this index stands in the file."""
         then = (*path, "then")
-        if isinstance(self._source.at(then), str):
-            return then
-        begins = self._origins.get(then)
-        return (*then, begins[index] if begins else index)
+        return then if isinstance(self._source.at(then), str) else (*then, index)
 
     def selection(self, text: str, path: Path, *, of_row: bool) -> Selection | None:
         """Compile an expression; None, and a finding at the very character, when it cannot be used."""

@@ -10,7 +10,7 @@ from mappings.column_spec import compile_column, locale_of
 from mappings.columns import Column, in_words
 from mappings.compiled import Attachment, CompiledMapping, Guards, Lines, Lookup, Parts
 from mappings.findings import FindingsError
-from mappings.flow_steps import mend_steps
+from mappings.flow_steps import shield_steps, unshield
 from mappings.lint import Lint
 from mappings.model import AttachmentSpec, ColumnSpec, LookupSpec, MappingFile
 from mappings.names import KeyPath
@@ -27,10 +27,10 @@ def compile_mapping(text: str, file: str) -> CompiledMapping:
 
     Raises ``FindingsError`` with every error and warning when there is an error. A good file keeps its warnings.
     """
-    source = parse_yaml(text, file)
-    value, origins = mend_steps(source, text.removeprefix("\ufeff"))
+    source = parse_yaml(shield_steps(text), file)
+    value = unshield(source.value)
     model, findings = validate(MappingFile, source, value=value)
-    lint = Lint(source, text.removeprefix("\ufeff"), origins)
+    lint = Lint(source, text.removeprefix("\ufeff"))
     sound = model or salvage(value)
     parts = _Compiler(sound, lint).parts() if sound else None
     found = tuple(sorted({*findings, *lint.findings}, key=lambda finding: (finding.line or 0, finding.column or 0)))

@@ -151,7 +151,7 @@ def _arguments(name: str, spec: _Spec, arguments: list[str]) -> list[Any]:
     wanted = len(spec.arguments)
     if len(arguments) < wanted - spec.optional or (len(arguments) > wanted and not spec.rest):
         form = f"{name}({', '.join(_FORMS[kind] for kind in spec.arguments)})" if spec.arguments else name
-        raise StepError(codes.BAD_STEP, f"{name} is written {form}, and {len(arguments)} arguments are given.")
+        raise StepError(codes.BAD_STEP, f"{name} is written `{form}`; given here: {len(arguments)}.")
     kinds = [*spec.arguments, *(["text"] * (len(arguments) - wanted))]
     return [_argument(name, kind, argument) for kind, argument in zip(kinds, arguments, strict=False)]
 

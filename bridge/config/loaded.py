@@ -1,8 +1,11 @@
 """The configuration in force: what was read, checked and found good. All frozen; a reload makes a new one."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, SecretStr
 
 from bridge.config.files import Stamp
 from bridge.config.models import BridgeConfig, TenantConfig
@@ -64,3 +67,20 @@ class LoadedConfig:
     def ca_path(self) -> Path | None:
         """Where the extra CA certificates are, if there are any."""
         return None if self.bridge.ca_file is None else self.folder / self.bridge.ca_file
+
+    def secrets(self) -> Iterator[str]:
+        """Yield every secret in force, so that none of them is ever logged."""
+        yield from _secrets(self.bridge)
+        for tenant in self.tenants.values():
+            yield from _secrets(tenant.config)
+
+
+def _secrets(value: Any) -> Iterator[str]:
+    if isinstance(value, SecretStr):
+        yield value.get_secret_value()
+    elif isinstance(value, BaseModel):
+        for name in type(value).model_fields:
+            yield from _secrets(getattr(value, name))
+    elif isinstance(value, list | tuple):
+        for item in value:
+            yield from _secrets(item)

@@ -1,7 +1,7 @@
 """Every error code that the HTTP API itself gives, with its status and its meaning.
 
-Codes are stable: callers branch on them. The codes inside a delivery's ``error`` and ``problems`` and inside an answer's
-``reason`` come from mappings and connectors and are listed there.
+Codes are stable: callers branch on them. The codes inside a delivery's ``error`` and ``problems`` and inside an
+answer's ``reason`` come from mappings and connectors and are listed there.
 """
 
 from collections.abc import Mapping
@@ -47,9 +47,7 @@ RECONFIGURED: Final = Code("reconfigured", 503, "The tenant's configuration was 
 STARTING: Final = Code("starting", 503, "The bridge is starting")
 STOPPING: Final = Code("stopping", 503, "The bridge is stopping")
 
-CODES: Final[Mapping[str, Code]] = {
-    code.name: code for code in tuple(globals().values()) if isinstance(code, Code)
-}
+CODES: Final[Mapping[str, Code]] = {code.name: code for code in tuple(globals().values()) if isinstance(code, Code)}
 """All of them, by name."""
 
 UNKNOWN_KEY: Final = "unknown_key"

@@ -65,7 +65,7 @@ def keys_of(config: LoadedConfig) -> Keys:
 
 
 def authenticate(keys: Keys, headers: CIMultiDictProxy[str]) -> Caller:
-    """Return who sends a request. Raises ``RefusedError`` (``unauthorized``) unless it carries exactly one key, and a valid one."""
+    """Return who sends a request. Raises ``RefusedError`` (``unauthorized``) unless it carries one valid key."""
     presented = {key.strip() for key in headers.getall("X-API-Key", ())}
     for value in headers.getall("Authorization", ()):
         scheme, _, key = value.strip().partition(" ")

@@ -51,7 +51,7 @@ class RefusedError(Exception):
 
 
 def problem_response(refused: RefusedError, request_id: str) -> web.Response:
-    """Return the answer that tells of a refusal: type, title, status, detail, code, request_id and errors if there are any."""
+    """Return the answer that tells of a refusal: type, title, status, detail, code, request_id, and errors if any."""
     code = refused.code
     problem: dict[str, Any] = {
         "type": f"urn:numora-bridge:problem:{code.name}",

@@ -1,7 +1,7 @@
 """The route table: what there is at which path, and which entry a request means.
 
-Segments are matched before they are decoded, so that an id may hold an encoded slash; whatever is in it arrives as it was
-meant.
+Segments are matched before they are decoded, so that an id may hold an encoded slash; whatever is in it arrives as it
+was meant.
 """
 
 import asyncio
@@ -17,6 +17,8 @@ from pydantic import BaseModel
 from bridge.http.codes import BAD_PATH, METHOD_NOT_ALLOWED, NO_SUCH_ROUTE, Code
 from bridge.http.keys import Caller
 from bridge.http.problems import RefusedError
+from bridge.http.readiness import Readiness
+from bridge.http.statuses import Statuses
 from bridge.metrics import Metrics
 from bridge.service import Service
 
@@ -35,19 +37,25 @@ class Access(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
-    """One request as its handler sees it. ``body`` and ``query`` are what the route's models made of it.
-
-    ``stopping`` is set when the bridge is about to stop: waits end then.
-    """
+class Back:
+    """What stands behind the routes. ``stopping`` is set when the bridge is about to stop: waits end then."""
 
     service: Service
     metrics: Metrics
+    readiness: Readiness
+    statuses: Statuses
+    stopping: asyncio.Event
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One request as its handler sees it. ``body`` and ``query`` are what the route's models made of it."""
+
+    back: Back
     caller: Caller
     path: Mapping[str, str]
     query: Any
     body: Any
-    stopping: asyncio.Event
 
     @property
     def tenant(self) -> str:
@@ -104,11 +112,12 @@ class RouteTable:
 
     def __init__(self, routes: Sequence[Route]) -> None:
         self._routes = [
-            (route.segments, route) for route in sorted(routes, key=lambda route: [s[:1] == "{" for s in route.segments])
+            (route.segments, route)
+            for route in sorted(routes, key=lambda route: [s[:1] == "{" for s in route.segments])
         ]
 
     def match(self, method: str, raw_path: str) -> Match:
-        """Return the match for a path as it came in. Raises ``RefusedError`` when there is none; HEAD is taken where GET is."""
+        """Return the match for a path as it came in; HEAD counts as GET. Raises ``RefusedError`` without one."""
         segments = raw_path.removeprefix("/").split("/")
         found = [route for pattern, route in self._routes if _fits(pattern, segments)]
         if not found:

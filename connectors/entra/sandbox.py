@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, ClassVar
-from urllib.parse import parse_qs
+from urllib.parse import parse_qs, urlsplit
 from uuid import uuid4
 
 import msgspec
@@ -174,13 +174,11 @@ class EntraSandbox(SandboxServer):
         )
 
     async def _instance_discovery(self, request: web.Request) -> web.Response:
-        wanted = request.query.get("authorization_endpoint", "")
-        begin = f"{self.url}/"
-        if not wanted.startswith(begin):
-            return json_answer(
-                {"error": "invalid_instance", "error_description": "AADSTS50049: Unknown instance."}, 400
-            )
-        tenant = wanted.removeprefix(begin).split("/", 1)[0]
+        # MSAL leaves the port out of the authorization endpoint that it asks about.
+        wanted = urlsplit(request.query.get("authorization_endpoint", ""))
+        tenant = wanted.path.strip("/").partition("/")[0]
+        if wanted.hostname != self.host or not tenant:
+            return json_answer({"error": "invalid_instance", "error_description": "AADSTS50049: Unknown instance."}, 400)
         host = self.url.removeprefix("https://")
         return json_answer(
             {

@@ -37,7 +37,7 @@ T = TypeVar("T")
 
 
 def authority_url(authority: str | None, tenant_id: str) -> str:
-    """Return the address MSAL is given: ``authority``, by default the public cloud's, with the tenant if it has no path."""
+    """Return the address MSAL is given: ``authority``, else the public cloud's, with the tenant when it has no path."""
     base = (authority or PUBLIC_CLOUD).rstrip("/")
     return base if urlsplit(base).path.strip("/") else f"{base}/{tenant_id}"
 
@@ -117,10 +117,15 @@ class ClientSecretTokens:
         if left > 0:
             raise ThrottledError("throttled", f"Entra asked for a pause; {left:.0f} s are left.", retry_after=left)
         started = self._monotonic()
+        answer: dict[str, Any] = {}
+        failure: OutcomeError | None = None
         try:
             answer = await _in_thread(self._ask)
-        except Exception as error:
-            raise self._outcome_of_exception(error) from error
+        except Exception as error:  # noqa: BLE001 - MSAL lets through whatever the network or the answer caused
+            failure = self._outcome_of_exception(error)
+        if failure is not None:
+            # Raised here and not above: the cause would carry the request, and the request the secret.
+            raise failure
         token, lifetime = answer.get("access_token"), answer.get("expires_in")
         if not isinstance(token, str) or not token:
             raise self._outcome_of_answer(answer)
@@ -242,6 +247,8 @@ class _Transport:
         import requests  # noqa: PLC0415 - it came with MSAL
 
         session = requests.Session()
+        # Tokens are an hour apart: a kept connection would be a stale one.
+        session.headers["Connection"] = "close"
         if self._ca_file is not None:
             # REQUESTS_CA_BUNDLE in the environment would win over verify.
             session.trust_env = False

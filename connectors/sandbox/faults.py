@@ -102,6 +102,7 @@ class FaultPlan:
     _faults: list[Fault] = field(default_factory=list)
     _ids: int = 0
     _released: asyncio.Event = field(default_factory=asyncio.Event)
+    _struck: asyncio.Event = field(default_factory=asyncio.Event)
 
     def __post_init__(self) -> None:
         self._random = Random(self.seed)
@@ -129,6 +130,8 @@ class FaultPlan:
             if spec.rate is not None and self._random.random() >= spec.rate:
                 continue
             fault.struck += 1
+            self._struck.set()
+            self._struck = asyncio.Event()
             return fault
         return None
 
@@ -154,6 +157,11 @@ class FaultPlan:
                 await self._released.wait()
         except TimeoutError:
             return
+
+    async def until_struck(self, times: int = 1, kind: FaultKind | None = None) -> None:
+        """Wait until faults of this kind, or of any, have struck so often."""
+        while self.struck(kind) < times:
+            await self._struck.wait()
 
     def report(self) -> list[dict[str, Any]]:
         """Return every fault with how often it matched and struck."""
