@@ -25,7 +25,7 @@ def row_of(result: dict[str, Any]) -> dict[str, Any]:
     for column, name in COLUMNS.items():
         row[column] = fields[name]["value"]
     row["numora_total"] = float(str(row["numora_total"]).replace(",", ""))
-    row["numora_invoice_lines"] = [
+    row["numora_invoice_numora_invoiceline"] = [
         {"numora_invoicelineid": str(uuid4()), "numora_description": item["description"]["value"]}
         for item in result["line_items"]
     ]

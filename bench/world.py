@@ -12,7 +12,7 @@ from pathlib import Path
 
 import msgspec
 
-from bridge.sandbox import SandboxWorld
+from bridge.sandbox import ENTRA_TENANT, OPERATOR_KEY, SandboxTenant, SandboxWorld
 from connectors.numora.sandbox.samples import sample_invoices
 
 LINES = 3
@@ -24,17 +24,16 @@ def tell(what: object) -> None:
     sys.stdout.flush()
 
 
-async def follow(world: SandboxWorld, key: str) -> None:
+async def follow(world: SandboxWorld, tenant: SandboxTenant) -> None:
     """Put invoices in as told by standard input, and tell when they were all reported back."""
     reader = asyncio.StreamReader()
     await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
-    workspace = world.numora.workspace(key)
+    workspace = world.workspace(tenant.id)
     seed = 0
     while line := await reader.readline():
         seed += 1
         reported = len(workspace.callbacks)
-        workspace_documents = list(sample_invoices(int(line), seed=seed, lines=LINES))
-        world.numora.add(*workspace_documents, key=key)
+        world.numora.add(*sample_invoices(int(line), seed=seed, lines=LINES), key=tenant.numora_key)
         tell({"waiting": int(line)})
         while len(workspace.callbacks) < reported + int(line):
             await asyncio.sleep(0.002)
@@ -49,6 +48,7 @@ async def main() -> None:
     parser.add_argument("--dataverse-latency", type=float, default=0.0)
     parser.add_argument("--concurrency", type=int, default=16)
     parser.add_argument("--tenants", type=int, default=1)
+    parser.add_argument("--bridge-port", type=int, required=True)
     options = parser.parse_args()
     tenants = tuple(f"tenant{number:03d}" for number in range(options.tenants))
     with tempfile.TemporaryDirectory(prefix="bench-") as name:
@@ -57,19 +57,26 @@ async def main() -> None:
             world.numora.latency = options.numora_latency
             world.dataverse.latency = options.dataverse_latency
             config = world.write_config(
-                folder / "config", tenants, listen_port=0, concurrency=options.concurrency, poll_every="1h"
+                folder / "config",
+                tenants,
+                listen_port=options.bridge_port,
+                concurrency=options.concurrency,
+                poll_every="1h",
+                log_level="warning",
             )
+            tenant = world.tenant(tenants[0])
             tell(
                 {
                     "config": str(config),
+                    "tenant": tenant.id,
                     "numora": world.numora.url,
-                    "numora_key": world.numora_key(tenants[0]),
+                    "numora_key": tenant.numora_key,
                     "dataverse": world.dataverse.url,
-                    "dataverse_token": world.issue_token(),
-                    "bridge_key": world.api_key,
+                    "dataverse_token": world.entra.issue(ENTRA_TENANT, tenant.client_id, world.dataverse.url),
+                    "bridge_key": OPERATOR_KEY,
                 }
             )
-            await follow(world, world.numora_key(tenants[0]))
+            await follow(world, tenant)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""A world to try the bridge in: Numora, Entra and Dataverse imitated on loopback, and a configuration that fits them."""
+"""A world to try the bridge in: Numora, Entra and Dataverse on loopback, and a configuration that fits them."""
 
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
@@ -51,7 +51,7 @@ class SandboxWorld:
     listens on N, Entra on N + 1 and Dataverse on N + 2; without, the kernel chooses. Dataverse knows the sample vendors
     as accounts. ``tables``, ``settings`` and ``outbox`` are handed to the sandboxes.
 
-    Every tenant has a workspace of its own at Numora and an application of its own at Entra; they share the environment.
+    Every tenant has a workspace of its own at Numora and an application of its own at Entra. The environment is shared.
     """
 
     def __init__(

@@ -1,7 +1,7 @@
 """Lets steps be written in a flow list as they are: ``then: [strip, replace(",", "."), concat(fields.a, "-")]``.
 
-To YAML the commas and quotes between the parentheses are its own. Before the text is parsed they are put behind stand-ins,
-one character each so that every position stays right, and afterwards they are brought back.
+To YAML the commas and quotes between the parentheses are its own. Before the text is parsed they are put behind
+stand-ins, one character each so that every position stays right, and afterwards they are brought back.
 """
 
 import re

@@ -100,6 +100,6 @@ class Lint:
         written = self._lines[line - 1] if line <= len(self._lines) else ""
         offset = 1 if written[column - 1 : column] in {"'", '"'} else 0
         start = column - 1 + offset
-        if written[start : start + error.position] != text[: error.position]:
+        if not error.position or written[start : start + error.position] != text[: error.position]:
             return finding
         return Finding(finding.code, finding.message, finding.file, line, start + error.position + 1, finding.key)

@@ -1,7 +1,9 @@
 """From the text of a mapping file to a mapping at work, or to everything that is wrong with it."""
 
+from functools import lru_cache
 from hashlib import sha256
 from pathlib import PurePath
+from typing import Final
 
 from mappings import codes
 from mappings.amounts import amount_format
@@ -19,12 +21,16 @@ from mappings.salvage import salvage
 from mappings.transforms import text_of
 from mappings.yaml_source import parse_yaml, validate
 
+_KEPT: Final = 256
+
 __all__ = ["TestResult", "compile_mapping", "run_tests"]
 
 
+@lru_cache(maxsize=_KEPT)
 def compile_mapping(text: str, file: str) -> CompiledMapping:
     """Compile the text of a mapping file; ``file`` is its path as findings are to show it.
 
+    The same text under the same name gives the same mapping, compiled once: many tenants share a file.
     Raises ``FindingsError`` with every error and warning when there is an error. A good file keeps its warnings.
     """
     source = parse_yaml(shield_steps(text), file)

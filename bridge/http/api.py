@@ -4,6 +4,7 @@ import asyncio
 import logging
 from typing import Final
 
+import structlog
 from aiohttp import web
 
 from bridge.http.codes import (
@@ -45,8 +46,12 @@ class Api:
         """Let calls that wait for a delivery answer now."""
         self._back.stopping.set()
 
-    async def answer(self, request: web.BaseRequest) -> web.Response:
-        """Return the answer to a request. Raises ``RefusedError`` for every one that is no success."""
+    async def answer(self, request: web.BaseRequest, request_id: str) -> web.Response:
+        """Return the answer to a request. Raises ``RefusedError`` for every one that is no success.
+
+        Every line that is logged on the way carries the request id.
+        """
+        structlog.contextvars.bind_contextvars(request_id=request_id)
         try:
             return _response(await self._answer(request))
         except asyncio.CancelledError:

@@ -90,9 +90,7 @@ class Readiness:
         codes = _counted(finding.code for finding in self._service.reload_findings if finding.severity == "error")
         if not codes:
             return PartShape("ok")
-        reason = (
-            f"Changed files have {sum(codes.values())} errors; the version before them is in force. The log lists them."
-        )
+        reason = f"Changed files have {sum(codes.values())} errors; the version before them is in force. GET /v1/tenants lists them."
         return PartShape("degraded", reason, codes)
 
     def _tenants_part(self) -> PartShape:

@@ -9,6 +9,7 @@ from bridge.http.codes import (
     NOT_NEWEST,
     OUTBOX_ABSENT,
     POLL_RUNNING,
+    UPSTREAM_REFUSED,
     UPSTREAM_THROTTLED,
     UPSTREAM_UNAVAILABLE,
     Code,
@@ -17,7 +18,14 @@ from bridge.http.problems import RefusedError
 from bridge.ledger.protocol import LedgerError
 from bridge.pipeline.poller import PollRunningError
 from bridge.service import NotNewestError
-from connectors.outcome import BlockedError, OutboxAbsentError, OutcomeError, ThrottledError, TransientError
+from connectors.outcome import (
+    BlockedError,
+    OutboxAbsentError,
+    OutcomeError,
+    RejectedError,
+    ThrottledError,
+    TransientError,
+)
 
 LEDGER_RETRY_AFTER = 5
 """Seconds after which a caller may ask again when the ledger could not be used."""
@@ -58,6 +66,8 @@ def _outcome(error: OutcomeError) -> RefusedError:
             return _refusal(UPSTREAM_THROTTLED, error.message, error, error.retry_after or THROTTLED_WITHOUT_WORD)
         case TransientError():
             return _refusal(UPSTREAM_UNAVAILABLE, error.message, error, error.retry_after)
+        case RejectedError():
+            return _refusal(UPSTREAM_REFUSED, error.message, error)
         case _:
             return _refusal(UPSTREAM_UNAVAILABLE, error.message, error)
 

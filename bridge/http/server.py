@@ -6,7 +6,6 @@ import time
 from typing import TYPE_CHECKING, Any, Final
 from uuid import uuid4
 
-import structlog
 from aiohttp import web
 
 from bridge.http.codes import BAD_REQUEST, INTERNAL_ERROR, STARTING, STOPPING, Code
@@ -113,11 +112,12 @@ class HttpServer:
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
         request_id = _request_id(request)
-        structlog.contextvars.bind_contextvars(request_id=request_id)
         started = time.perf_counter()
         response: web.Response
         try:
-            response = await self._api.answer(request) if self._api is not None else self._answer_alone(request)
+            response = (
+                await self._api.answer(request, request_id) if self._api is not None else self._answer_alone(request)
+            )
         except RefusedError as refused:
             response = problem_response(refused, request_id)
         _finish(response, request_id)

@@ -267,7 +267,8 @@ class Ledger(LedgerReader, Protocol):
 
         Their token is raised, their lease set, and a ``queued`` one becomes ``working``.
         Due: ``due_at`` ≤ now and no live lease; or ``working`` with a lease that ended, which counts as due since then.
-        A delivery whose document has another one under a live lease is left where it is. ``again`` is cleared when
+        A delivery whose document has another one under a live lease is left where it is; where the other's lease has
+        ended, its token is raised as well, so that its holder does not come back to it. ``again`` is cleared when
         the step is ``fetch`` or ``recheck``, since the document is about to be read. ``due_at`` stays.
         """
 

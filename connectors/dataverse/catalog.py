@@ -26,7 +26,7 @@ from connectors.dataverse.definitions import (
 )
 from connectors.dataverse.metadata import Attribute, Kind, Limits, Table
 from connectors.dataverse.refusals import outcome_of, refusal_of
-from connectors.outcome import OutcomeError, TransientError
+from connectors.outcome import BlockedError, TransientError
 
 TIME_TO_LIVE = 600.0
 """Seconds after which a table is read anew, in the background."""
@@ -232,20 +232,20 @@ class Catalog:
                 raise TransientError("bad_answer", f"$metadata cannot be read: {error}.") from error
         return self._csdl
 
+    async def _limits(self, table: Table, kind: Kind) -> list[AttributeDefinition]:
+        """Ask for the limits of one kind of column; nothing when the target does not tell them."""
+        cast, query = TYPED[kind]
+        base = f"{_definition_path(table.name)}/Attributes/Microsoft.Dynamics.CRM.{cast}"
+        try:
+            return await self._first_entries((f"{base}?{query}", base), AttributeDefinition) or []
+        except BlockedError:
+            return []
+
     async def _settle(self, table: Table, kinds: Sequence[Kind]) -> Table:
         """Ask for the limits of every column of these kinds. What the target does not tell stays unknown."""
         told: dict[str, AttributeDefinition] = {}
-        for kind in kinds:
-            cast, query = TYPED[kind]
-            base = f"{_definition_path(table.name)}/Attributes/Microsoft.Dynamics.CRM.{cast}"
-            entries: list[AttributeDefinition] | None
-            try:
-                entries = await self._first_entries((f"{base}?{query}", base), AttributeDefinition)
-            except TransientError:
-                raise
-            except OutcomeError:
-                entries = None
-            told.update((entry.LogicalName, entry) for entry in entries or ())
+        for entries in await asyncio.gather(*(self._limits(table, kind) for kind in kinds)):
+            told.update((entry.LogicalName, entry) for entry in entries)
         current = self._entries.get(table.name)
         newest = table if current is None else current.table
         attributes = {

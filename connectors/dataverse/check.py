@@ -34,7 +34,7 @@ class Checking:
         if table is None:
             return [_unknown_table(mapping, names.table_path, names.table)]
         findings = list(_check_columns(mapping, table, names.columns))
-        findings += _check_identity(mapping, table, names.identity, names.identity_path, names.columns)
+        findings += _check_identity(mapping, table, names.identity, names.identity_path)
         for lookup in names.lookups:
             findings += await self._check_lookup(mapping, table, lookup)
         if names.lines is not None:
@@ -47,7 +47,7 @@ class Checking:
         """Return the table with the limits of these columns and of every required one; None when there is none."""
         try:
             table = await self._catalog.table(name)
-            required = [one.name for one in table.attributes.values() if one.required in _REQUIRED]
+            required = [one.name for one in table.attributes.values() if _must_be_given(one, table)]
             return await self._catalog.settled(name, [*columns, *required])
         except UnknownTableError:
             return None
@@ -99,9 +99,7 @@ def _check_columns(mapping: CompiledMapping, table: Table, columns: Iterable[Tar
             yield from check_column(mapping, table, attribute, column)
 
 
-def _check_identity(
-    mapping: CompiledMapping, table: Table, identity: Identity, path: KeyPath, columns: Iterable[TargetColumn]
-) -> Iterator[Finding]:
+def _check_identity(mapping: CompiledMapping, table: Table, identity: Identity, path: KeyPath) -> Iterator[Finding]:
     if identity.by != "alternate_key":
         return
     name = identity.column or ""
@@ -109,10 +107,6 @@ def _check_identity(
     if attribute is None:
         yield mapping.finding(path, "unknown_column", _no_such_column(table, name))
         return
-    for column in columns:
-        if column.name == name:
-            message = f"{name} holds the bridge's own key (identity): no other value can be written to it."
-            yield mapping.finding(column.path, "identity_column_mapped", message)
     room = attribute.limits.max_length
     if attribute.kind is not Kind.STRING:
         message = (

@@ -35,8 +35,8 @@ TYPED: Mapping[Kind, tuple[str, str]] = {
     Kind.DOUBLE: ("DoubleAttributeMetadata", "$select=LogicalName,MinValue,MaxValue,Precision"),
     Kind.MONEY: ("MoneyAttributeMetadata", "$select=LogicalName,MinValue,MaxValue,Precision,PrecisionSource"),
     Kind.DATETIME: ("DateTimeAttributeMetadata", "$select=LogicalName,Format,DateTimeBehavior"),
-    Kind.PICKLIST: ("PicklistAttributeMetadata", f"$select=LogicalName,DefaultFormValue&{_OPTIONS}"),
-    Kind.MULTI_SELECT: ("MultiSelectPicklistAttributeMetadata", f"$select=LogicalName,DefaultFormValue&{_OPTIONS}"),
+    Kind.PICKLIST: ("PicklistAttributeMetadata", _OPTIONS),
+    Kind.MULTI_SELECT: ("MultiSelectPicklistAttributeMetadata", _OPTIONS),
     Kind.STATE: ("StateAttributeMetadata", "$select=LogicalName&$expand=OptionSet($select=Options)"),
     Kind.STATUS: ("StatusAttributeMetadata", "$select=LogicalName&$expand=OptionSet($select=Options)"),
 }

@@ -162,7 +162,7 @@ class Table:
         if not any(key.active for key in keys):
             return (
                 "key_not_active",
-                f"The index of key {keys[0].name} is {keys[0].status}, not Active: wait for it, or reactivate the key.",
+                f"The index of key {keys[0].name} is {keys[0].status}, not Active: wait for it, or reactivate it.",
             )
         return None
 

@@ -9,12 +9,11 @@ _WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
 def line_field(source: str | None, line: str) -> str | None:
-    """Return a line's field with the line's own id in it: ``line_items[li_1].amount``."""
+    """Return a line's field, ``line_items.amount``, with the line's own id in it: ``line_items[li_1].amount``."""
     if source is None:
         return None
-    if "[]" in source:
-        return source.replace("[]", f"[{line}]", 1)
-    return source if source.startswith("line_items[") else f"line_items[{line}].{source}"
+    prefix, dot, _ = source.partition(".")
+    return source.replace(f"{prefix}.", f"{prefix}[{line}].") if dot else f"{source}[{line}]"
 
 
 def namer(prepared: PreparedRow, line: PreparedLine | None = None) -> Callable[[str], tuple[str | None, str | None]]:

@@ -178,7 +178,7 @@ class EntraSandbox(SandboxServer):
         wanted = urlsplit(request.query.get("authorization_endpoint", ""))
         tenant = wanted.path.strip("/").partition("/")[0]
         if wanted.hostname != self.host or not tenant:
-            return json_answer({"error": "invalid_instance", "error_description": "AADSTS50049: Unknown instance."}, 400)
+            return _refuse(_RefusedError(400, "invalid_instance", 50049, "Unknown or invalid instance."))
         host = self.url.removeprefix("https://")
         return json_answer(
             {

@@ -17,6 +17,7 @@ from connectors.sandbox.journal import RequestJournal, RequestRecord
 from connectors.sandbox.throttling import RetryAfterWindows
 
 _MAX_BODY_BYTES = 128 * 1024 * 1024
+_MAX_LINE_BYTES = 64 * 1024
 _STOP_SECONDS = 1.0
 _UNAUTHORIZED = 401
 _TOO_MANY = 429
@@ -101,7 +102,14 @@ class SandboxServer:
         app = web.Application(middlewares=[self._serve], client_max_size=_MAX_BODY_BYTES)
         app.add_routes([*control_routes(self), *self.routes()])
         self._stopping = False
-        runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=_STOP_SECONDS)
+        runner = web.AppRunner(
+            app,
+            access_log=None,
+            handle_signals=False,
+            shutdown_timeout=_STOP_SECONDS,
+            max_line_size=_MAX_LINE_BYTES,
+            max_field_size=_MAX_LINE_BYTES,
+        )
         await runner.setup()
         context = self._authority.server_context() if self._authority else None
         try:

@@ -84,7 +84,9 @@ def test_the_answer_to_a_change_set_tells_of_each_operation() -> None:
     assert answer.whole
     assert answer.failure is None
     assert [(part.status, part.content_id) for part in answer.parts] == [(204, 1), (204, 2)]
-    assert answer.parts[0].entity_id == "https://org/api/data/v9.2/numora_invoices(0000000a-0000-0000-0000-000000000001)"
+    assert (
+        answer.parts[0].entity_id == "https://org/api/data/v9.2/numora_invoices(0000000a-0000-0000-0000-000000000001)"
+    )
 
 
 def test_a_change_set_that_failed_is_recognised_by_its_single_part() -> None:

@@ -1,4 +1,4 @@
-"""Access tokens through MSAL from the Entra sandbox over https: one request for all, renewed in time, errors told apart."""
+"""Access tokens through MSAL from the Entra sandbox over https: one request for all, renewed in time, errors apart."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -18,26 +18,11 @@ SECRET = "made-up~secret"
 SCOPE = "https://acme.crm4.dynamics.com/.default"
 
 
-class Clock:
-    """A monotonic clock that stands still until it is moved."""
-
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
 Make = Callable[..., ClientSecretTokens]
 
 
 @pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-async def make(entra: EntraSandbox, authority: SandboxAuthority, clock: Clock) -> AsyncIterator[Make]:
+async def make(entra: EntraSandbox, authority: SandboxAuthority, clock: Any) -> AsyncIterator[Make]:
     made: list[ClientSecretTokens] = []
 
     def make_one(**changes: Any) -> ClientSecretTokens:
@@ -81,9 +66,7 @@ async def test_many_deliveries_at_once_cause_one_request_for_a_token(make: Make,
     assert grant.client_id == CLIENT
 
 
-async def test_a_token_is_renewed_in_the_background_before_it_ends(
-    make: Make, entra: EntraSandbox, clock: Clock
-) -> None:
+async def test_a_token_is_renewed_in_the_background_before_it_ends(make: Make, entra: EntraSandbox, clock: Any) -> None:
     """No delivery waits for Entra while the old token is still good."""
     tokens = make()
     first = await tokens.token()
@@ -94,7 +77,7 @@ async def test_a_token_is_renewed_in_the_background_before_it_ends(
     assert entra.issued == 2
 
 
-async def test_a_token_that_ended_is_not_given_out(make: Make, entra: EntraSandbox, clock: Clock) -> None:
+async def test_a_token_that_ended_is_not_given_out(make: Make, entra: EntraSandbox, clock: Any) -> None:
     tokens = make()
     first = await tokens.token()
     clock.now += 3600
@@ -113,7 +96,7 @@ async def test_a_refused_token_is_replaced_once_for_all_who_were_refused(make: M
 
 
 async def test_an_outage_of_entra_is_not_felt_while_the_token_is_good(
-    make: Make, entra: EntraSandbox, clock: Clock
+    make: Make, entra: EntraSandbox, clock: Any
 ) -> None:
     tokens = make()
     first = await tokens.token()
@@ -177,7 +160,7 @@ async def test_whatever_happens_on_the_way_to_entra_may_go_well_later(
     assert await tokens.token()
 
 
-async def test_entra_is_left_alone_for_as_long_as_it_asks(make: Make, entra: EntraSandbox, clock: Clock) -> None:
+async def test_entra_is_left_alone_for_as_long_as_it_asks(make: Make, entra: EntraSandbox, clock: Any) -> None:
     entra.faults.add("throttle", retry_after=40, times=1, path="oauth2/v2.0/token")
     tokens = make()
     error = await outcome_of(tokens)
@@ -220,7 +203,9 @@ async def test_an_entra_that_is_away_is_no_reason_to_block(make: Make, entra: En
     assert error.code == "token_unreachable"
 
 
-async def test_one_who_gives_up_waiting_does_not_take_the_token_from_the_others(make: Make, entra: EntraSandbox) -> None:
+async def test_one_who_gives_up_waiting_does_not_take_the_token_from_the_others(
+    make: Make, entra: EntraSandbox
+) -> None:
     tokens = make()
     impatient = asyncio.create_task(tokens.token())
     patient = asyncio.create_task(tokens.token())

@@ -152,3 +152,15 @@ async def test_next_due_tells_what_waiting_brings(driver: Driver):
 async def test_next_due_is_none_when_everything_has_ended(driver: Driver):
     await driver.ended()
     assert await driver.ledger.next_due(T, NOW) is None
+
+
+async def test_a_holder_whose_time_ran_out_does_not_come_back_beside_another(driver: Driver):
+    old = await driver.claimed()
+    following = release(old, NOW).evolve(id="dlv_next", error=None)
+    await driver.ledger.save(Save(end(old), successor=following))
+    await driver.ledger.retry(old.id, NOW + 1, pinned=False)
+    [slow] = await driver.claim(limit=1)
+    [other] = await driver.claim(NOW + LEASE, limit=1, only=ClaimFilter(except_ids=frozenset({slow.id})))
+    with pytest.raises(LeaseLostError):
+        await driver.ledger.save(Save(slow.evolve(lease_until=NOW + 2 * LEASE)))
+    await driver.ledger.save(Save(end(other)))

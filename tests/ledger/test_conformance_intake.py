@@ -217,7 +217,9 @@ async def test_a_retry_of_nothing_is_nothing(driver: Driver):
 
 
 async def test_a_changed_mapping_rechecks_the_newest_failed_deliveries_of_its_schema(driver: Driver):
-    async def failed(document: str, state: State = State.FAILED, digest: str | None = "old", schema: str = "invoice_v2"):
+    async def failed(
+        document: str, state: State = State.FAILED, digest: str | None = "old", schema: str = "invoice_v2"
+    ):
         mapping = MappingRef("m.yaml", digest) if digest else None
         return await driver.ended(state, document, mapping=mapping, schema=schema)
 

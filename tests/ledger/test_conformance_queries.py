@@ -1,5 +1,7 @@
 """Every ledger: what can be asked of it, the polls, and what it lets go of."""
 
+import asyncio
+
 import pytest
 from ledger_samples import LEASE, NOW, Driver, T, attempt, end, release, request
 
@@ -203,11 +205,11 @@ async def test_requests_go_before_their_deliveries(driver: Driver):
 async def test_retention_goes_through_more_than_one_chunk(driver: Driver):
     documents = [f"doc-{number}" for number in range(1_100)]
     await driver.bring(*documents)
-    for delivery in await driver.claim(limit=2_000):
-        await driver.ledger.save(Save(end(delivery, State.FAILED), [request(delivery, "r")]))
+    held = await driver.claim(limit=2_000)
+    await asyncio.gather(*(driver.ledger.save(Save(end(each, State.FAILED), [request(each, "r")])) for each in held))
     assert await driver.ledger.recheck(T, NOW, schema="invoice_v2", mapping_digest="new") == 1_100
-    for delivery in await driver.claim(limit=2_000):
-        await driver.ledger.save(Save(delivery.evolve(step=None, due_at=None, lease_until=None)))
+    held = [each.evolve(step=None, due_at=None, lease_until=None) for each in await driver.claim(limit=2_000)]
+    await asyncio.gather(*(driver.ledger.save(Save(each)) for each in held))
     pruned = await driver.ledger.prune(deliveries_before=NOW + 1, requests_before=NOW + 1)
     assert pruned == {"deliveries": 1_100, "requests": 1_100}
 

@@ -4,6 +4,7 @@ The oracle is Babel: what it formats must come back as the same number, and what
 """
 
 from decimal import Decimal
+from fractions import Fraction
 
 import pytest
 from babel.numbers import NumberFormatError, format_currency, format_decimal, parse_decimal
@@ -49,11 +50,11 @@ negative_styles = st.sampled_from(["-{}", "{}-", "({})", "\u2212{}", "- {}", "{}
         ("fr_FR", "1 234,50 €", "1234.50"),
         ("fr_FR", "1\u202f234\u00a0567,50", "1234567.50"),
         ("de_CH", "CHF 1'234.50", "1234.50"),
-        ("de_CH", "Fr. 1’234.50", "1234.50"),
+        ("de_CH", "Fr. 1\u2019234.50", "1234.50"),
         ("es_ES", "1.234,50", "1234.50"),
         ("en_IN", "₹12,34,567.50", "1234567.50"),
         ("sv_SE", "-1 234,50 kr", "-1234.50"),
-        ("ar_EG", "١٬٢٣٤٫٥٠", "1234.50"),
+        ("ar_EG", "\u0661\u066c\u0662\u0663\u0664\u066b\u0665\u0660", "1234.50"),
         ("de_DE", "1234567890123456789", "1234567890123456789"),
         ("de_DE", "1.234.567.890.123.456.789,12", "1234567890123456789.12"),
         ("en-US", "007.50", "7.50"),
@@ -141,10 +142,15 @@ def test_where_babel_reads_strictly_too_both_read_the_same_number(text, locale):
 
 @given(st.text(max_size=30), st.sampled_from(LOCALES))
 def test_no_text_makes_the_parser_fail_in_any_other_way(text, locale):
+    got = read(text, locale)
+    assert got == "not_an_amount" or (isinstance(got, Decimal) and got.is_finite())
+
+
+def read(text: str, locale: str) -> Decimal | str:
     try:
-        assert amount_format(locale).parse(text).is_finite()
+        return amount_format(locale).parse(text)
     except ValueProblemError as problem:
-        assert problem.code == "not_an_amount"
+        return problem.code
 
 
 @pytest.mark.parametrize(
@@ -173,7 +179,7 @@ def test_a_json_number_is_taken_digit_for_digit_whatever_the_locale(value, expec
         (Decimal("1E-999999999"), "number_out_of_range"),
         (Decimal("NaN"), "number_out_of_range"),
         (float("inf"), "number_out_of_range"),
-        (10**5000, "number_out_of_range"),
+        (10**4000, "number_out_of_range"),
         (Decimal("1." + "1" * 200), "number_out_of_range"),
     ],
 )
@@ -207,8 +213,7 @@ def test_a_number_is_rounded_only_as_the_mapping_says(number, rounding, expected
 
 @given(amounts, amounts)
 def test_a_product_has_all_its_digits(left, right):
-    product = multiply_exactly(left, right)
-    assert int(product.scaleb(12)) == int(left.scaleb(6)) * int(right.scaleb(6))
+    assert Fraction(multiply_exactly(left, right)) == Fraction(left) * Fraction(right)
 
 
 @pytest.mark.parametrize("locale", ["xx", "english", "", "de_XX1", "../../etc"])

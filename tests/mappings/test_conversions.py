@@ -36,7 +36,9 @@ def test_a_list_or_an_endless_number_is_no_text(value, code):
     assert refused.value.code == code
 
 
-@pytest.mark.parametrize(("value", "expected"), [("1,234", 1234), ("12.00", 12), (Decimal("12.0"), 12), (10**18, 10**18)])
+@pytest.mark.parametrize(
+    ("value", "expected"), [("1,234", 1234), ("12.00", 12), (Decimal("12.0"), 12), (10**18, 10**18)]
+)
 def test_an_integer_is_whole(value, expected):
     got = converter("integer", amounts=PLAIN)(value)
     assert got == expected
@@ -56,7 +58,16 @@ def test_an_integer_is_rounded_when_the_mapping_says_so():
 
 @pytest.mark.parametrize(
     ("value", "expected"),
-    [(True, True), ("YES", True), (" true ", True), (1, True), ("0", False), ("no", False), ("Ja", True), ("nein", False)],
+    [
+        (True, True),
+        ("YES", True),
+        (" true ", True),
+        (1, True),
+        ("0", False),
+        ("no", False),
+        ("Ja", True),
+        ("nein", False),
+    ],
 )
 def test_a_boolean_is_a_yes_or_a_no(value, expected):
     assert converter("boolean", amounts=PLAIN, options={"ja": True, "nein": False})(value) is expected

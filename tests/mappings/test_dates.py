@@ -17,14 +17,27 @@ def test_every_iso_day_comes_back_as_that_day(day):
     assert ISO(day.isoformat()) == day
 
 
-@given(st.dates(min_value=date(1000, 1, 1)), st.sampled_from(["%d.%m.%Y", "%m/%d/%Y", "%Y%m%d", "%d %B %Y", "%d-%b-%Y"]))
+@given(
+    st.dates(min_value=date(1000, 1, 1)), st.sampled_from(["%d.%m.%Y", "%m/%d/%Y", "%Y%m%d", "%d %B %Y", "%d-%b-%Y"])
+)
 def test_a_day_comes_back_from_the_format_it_was_written_in(day, pattern):
     assert DateReader([pattern])(f"  {day.strftime(pattern)} ") == day
 
 
 @pytest.mark.parametrize(
     "value",
-    ["31/01/2026", "2026-02-30", "2026-13-01", "20260131", "2026-01-31T00:00:00Z", "yesterday", "", 20260131, None, "1" * 500],
+    [
+        "31/01/2026",
+        "2026-02-30",
+        "2026-13-01",
+        "20260131",
+        "2026-01-31T00:00:00Z",
+        "yesterday",
+        "",
+        20260131,
+        None,
+        "1" * 500,
+    ],
 )
 def test_what_no_format_reads_is_not_a_date(value):
     with pytest.raises(ValueProblemError) as refused:
@@ -84,7 +97,9 @@ def test_a_moment_without_an_offset_needs_the_mappings_time_zone():
     assert refused.value.code == "no_time_zone"
     berlin = DatetimeReader([], "Europe/Berlin")("2026-07-31T10:00:00")
     assert berlin == datetime(2026, 7, 31, 8, tzinfo=UTC)
-    assert DatetimeReader(["%d.%m.%Y %H:%M"], "+05:30")("31.01.2026 10:00").utcoffset() == timedelta(hours=5, minutes=30)
+    assert DatetimeReader(["%d.%m.%Y %H:%M"], "+05:30")("31.01.2026 10:00").utcoffset() == timedelta(
+        hours=5, minutes=30
+    )
 
 
 def test_an_offset_in_the_text_wins_over_the_mappings_time_zone():

@@ -15,7 +15,9 @@ FIELDS = {"a": " Ab  c1 ", "b": "B", "empty": " ", "n": Decimal("-1234.50"), "co
 
 
 def outcome(column: str):
-    plan = compile_mapping(f"{HEAD}columns: {{x: {column}}}", "m.yaml").apply(Document("d", "invoice_v2", fields=FIELDS))
+    plan = compile_mapping(f"{HEAD}columns: {{x: {column}}}", "m.yaml").apply(
+        Document("d", "invoice_v2", fields=FIELDS)
+    )
     assert isinstance(plan, WritePlan), plan
     return plan.columns["x"]
 

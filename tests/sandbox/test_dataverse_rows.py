@@ -293,11 +293,13 @@ class TestDelete:
 class TestBulk:
     """CreateMultiple, UpdateMultiple, UpsertMultiple."""
 
-    TYPE = {"@odata.type": "Microsoft.Dynamics.CRM.numora_invoice"}
-
     async def bulk(self, call, action, *targets):
         path = f"{INVOICES}/Microsoft.Dynamics.CRM.{action}"
-        return await call("POST", path, {"Targets": [{**self.TYPE, **target} for target in targets]})
+        return await call(
+            "POST",
+            path,
+            {"Targets": [{"@odata.type": "Microsoft.Dynamics.CRM.numora_invoice", **target} for target in targets]},
+        )
 
     async def test_create_multiple_answers_the_ids(self, call, dataverse):
         answer = await self.bulk(call, "CreateMultiple", {"numora_name": "a"}, {"numora_name": "b"})

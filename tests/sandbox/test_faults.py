@@ -104,6 +104,19 @@ async def test_a_request_hangs_no_longer_than_its_delay(session, sandbox):
     assert await status_of(session, sandbox) == 200
 
 
+async def test_a_request_takes_effect_though_its_sender_has_gone(session, sandbox):
+    """The late commit: whoever looks before the release finds nothing, and finds it afterwards."""
+    sandbox.faults.add("hang", times=1)
+    hanging = asyncio.create_task(status_of(session, sandbox))
+    await sandbox.faults.until_struck()
+    hanging.cancel()
+    await asyncio.wait([hanging])
+    assert sandbox.effects == 0
+    sandbox.faults.release()
+    assert await status_of(session, sandbox) == 200
+    assert sandbox.effects == 2
+
+
 async def test_stopping_cuts_off_what_hangs_without_an_effect(session, sandbox):
     sandbox.faults.add("hang")
     hanging = asyncio.create_task(status_of(session, sandbox))

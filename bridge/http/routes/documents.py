@@ -10,6 +10,7 @@ from bridge.http.codes import (
     LEDGER_UNAVAILABLE,
     RESUME_URL_UNSUPPORTED,
     STOPPING,
+    UPSTREAM_REFUSED,
     UPSTREAM_THROTTLED,
     UPSTREAM_UNAVAILABLE,
 )
@@ -78,6 +79,13 @@ ROUTES: Final = (
         preview,
         {200: PreviewShape},
         body=NoBody,
-        codes=(DOCUMENT_NOT_FOUND, BLOCKED, UPSTREAM_UNAVAILABLE, UPSTREAM_THROTTLED, LEDGER_UNAVAILABLE),
+        codes=(
+            DOCUMENT_NOT_FOUND,
+            BLOCKED,
+            UPSTREAM_REFUSED,
+            UPSTREAM_UNAVAILABLE,
+            UPSTREAM_THROTTLED,
+            LEDGER_UNAVAILABLE,
+        ),
     ),
 )

@@ -16,7 +16,7 @@ from bridge.http.codes import (
 from bridge.http.models import NoBody
 from bridge.http.routing import Answer, Call, Route
 from bridge.http.statuses import statuses_of
-from bridge.tenant_shapes import TenantShape, tenant_shape
+from bridge.tenant_shapes import FindingShape, TenantShape, finding_shapes, tenant_shape
 
 
 class MeShape(msgspec.Struct, frozen=True):
@@ -27,9 +27,13 @@ class MeShape(msgspec.Struct, frozen=True):
 
 
 class TenantsShape(msgspec.Struct, frozen=True):
-    """The tenants that a key may see."""
+    """The tenants that a key may see.
+
+    ``configuration`` is what is wrong with files that were changed since they were last taken; null for a tenant's key.
+    """
 
     data: tuple[TenantShape, ...]
+    configuration: tuple[FindingShape, ...] | None
 
 
 class PollResultShape(msgspec.Struct, frozen=True):
@@ -51,8 +55,10 @@ async def me(call: Call) -> Answer:
 
 async def tenants(call: Call) -> Answer:
     """List the tenants that this key may see, with their health."""
-    statuses = await statuses_of(call.back.service, _visible(call))
-    return Answer(TenantsShape(tuple(map(tenant_shape, statuses))))
+    service = call.back.service
+    statuses = await statuses_of(service, _visible(call))
+    findings = finding_shapes(service.reload_findings) if call.caller.operator else None
+    return Answer(TenantsShape(tuple(map(tenant_shape, statuses)), findings))
 
 
 async def poll(call: Call) -> Answer:

@@ -40,6 +40,12 @@ WHERE seq = :seq
 RETURNING {", ".join(DELIVERY_COLUMNS)}
 """
 
+# A holder whose time ran out may still be at work on another delivery of the document: it must not come back to it.
+FENCE_SIBLINGS = """
+UPDATE deliveries SET token = token + 1
+WHERE tenant = ? AND document_id = ? AND seq <> ? AND lease_until IS NOT NULL
+"""
+
 _NEXT_IN_STEP = (
     "\nSELECT min(ready_at) AS ready_at FROM deliveries WHERE tenant = :tenant AND step {step} AND ready_at > :now\n"
 )
@@ -77,8 +83,9 @@ def claim(
         first_of_document: dict[str, int] = {}
         for seq, document_id in ready:
             first_of_document.setdefault(document_id, seq)
-        for seq in first_of_document.values():
+        for document_id, seq in first_of_document.items():
             rows = connection.execute(CLAIM, {"lease_until": lease_until, "now": now, "seq": seq}).fetchall()
+            connection.execute(FENCE_SIBLINGS, (tenant, document_id, seq))
             claimed += map(to_delivery, rows)
         if len(first_of_document) == len(ready):
             break

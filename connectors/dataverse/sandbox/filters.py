@@ -69,20 +69,20 @@ class _Parser:
         self._properties = properties
 
     def disjunction(self) -> Predicate:
-        left = self._conjunction()
+        terms = [self._conjunction()]
         while self._take_word("or"):
-            left = _either(left, self._conjunction())
-        return left
+            terms.append(self._conjunction())
+        return terms[0] if len(terms) == 1 else lambda row: any(term(row) for term in terms)
 
     def expect_end(self) -> None:
         if self._text[self._position :].strip():
             self._syntax_error()
 
     def _conjunction(self) -> Predicate:
-        left = self._negation()
+        terms = [self._negation()]
         while self._take_word("and"):
-            left = _both(left, self._negation())
-        return left
+            terms.append(self._negation())
+        return terms[0] if len(terms) == 1 else lambda row: all(term(row) for term in terms)
 
     def _negation(self) -> Predicate:
         if self._take_word("not"):
@@ -211,11 +211,3 @@ _KIND_NAMES = {
 
 def _folded(value: Any) -> Any:
     return value.casefold() if type(value) is str else value
-
-
-def _either(left: Predicate, right: Predicate) -> Predicate:
-    return lambda row: left(row) or right(row)
-
-
-def _both(left: Predicate, right: Predicate) -> Predicate:
-    return lambda row: left(row) and right(row)

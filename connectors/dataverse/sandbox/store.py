@@ -135,8 +135,6 @@ class Store:
         """Undo everything, last first."""
         for undo in reversed(transaction.undo):
             undo()
-        transaction.undo.clear()
-        transaction.effects.clear()
 
     def insert(
         self,

@@ -1,0 +1,49 @@
+"""Holding the ledger for the length of one command, in place of the service."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+from bridge.app import runner_policy
+from bridge.config.loaded import LoadedConfig
+from bridge.delivery.model import Delivery
+from bridge.ledger.open import open_ledger
+from bridge.ledger.protocol import Ledger
+from bridge.runtime import Observers, Runtime
+from connectors.building import Surroundings
+from connectors.http import close_session, open_session
+from connectors.pacing import Paces
+
+STOP_GRACE = 8.0
+"""Seconds that deliveries on their way have to end when the command is broken off."""
+
+
+@asynccontextmanager
+async def held_ledger(config: LoadedConfig) -> AsyncIterator[Ledger]:
+    """Give the ledger, for this process alone. Raises ``LedgerInUseError`` beside a running service."""
+    ledger = await open_ledger(config.bridge.store, folder=config.folder)
+    try:
+        yield ledger
+    finally:
+        await ledger.close()
+
+
+@asynccontextmanager
+async def taken_up(
+    config: LoadedConfig, ledger: Ledger, moved_on: Callable[[Delivery], None]
+) -> AsyncIterator[Runtime]:
+    """Give the tenants' lines, with what a previous process left taken back and nothing started.
+
+    ``moved_on`` is called with a delivery each time that its way ends or pauses.
+    """
+    session = open_session(config.ca_path)
+    try:
+        surroundings = Surroundings(session, Paces(), config.ca_path, lambda *_: None)
+        observers = Observers(moved_on, lambda _: None)
+        runtime = Runtime(config, ledger, surroundings, runner_policy(config), observers)
+        try:
+            await runtime.take_up()
+            yield runtime
+        finally:
+            await runtime.stop(STOP_GRACE)
+    finally:
+        await close_session(session)

@@ -1,0 +1,123 @@
+"""The tests inside a mapping file say in sentences what is not as expected."""
+
+import pytest
+
+from mappings.load import compile_mapping, run_tests
+
+BODY = """
+schema: invoice_v2
+destination: dataverse
+table: numora_invoice
+columns:
+  name: {from: fields.number, required: true}
+  total: {from: fields.total, as: decimal, min_confidence: 0.5}
+  day: {from: fields.day, as: date}
+  moment: {from: fields.moment, as: datetime}
+  guid: {from: fields.guid, as: guid}
+  flag: {from: fields.flag, as: boolean}
+  kind: {value: 7}
+lookups: {vendor: {table: account, match: {name: fields.vendor}, missing: empty}}
+lines: {table: lines, columns: {amount: {from: amount, as: decimal}}}
+attachments: [metadata.file_url]
+"""
+
+
+def result(document: str, expect: str):
+    (only,) = run_tests(
+        compile_mapping(f"{BODY}tests: [{{name: t, document: {document}, expect: {expect}}}]", "m.yaml")
+    )
+    assert only.passed == (not only.differences)
+    return only.differences
+
+
+GOOD = (
+    "{fields: {number: N-1, total: {value: '1,234.50', confidence: 0.9}, day: 2026-01-31, "
+    "moment: '2026-01-31T10:00:00Z', guid: 0F8FAD5B-D9CB-469F-A165-70867728950E, flag: 'yes', vendor: ACME}, "
+    "metadata: {file_url: u}, "
+    "line_items: [{id: a, amount: 1.10}, {id: b, amount: {value: '2', confidence: 0.1}}]}"
+)
+
+
+@pytest.mark.parametrize(
+    "expect",
+    [
+        "{}",
+        "{columns: {name: N-1, total: 1234.5, day: 2026-01-31, flag: true, kind: 7}}",
+        "{columns: {moment: '2026-01-31T11:00:00+01:00'}}",
+        "{columns: {day: '2026-01-31', guid: 0f8fad5b-d9cb-469f-a165-70867728950e, total: 1234.500}}",
+        "{lookups: {vendor: {name: ACME}}}",
+        "{lines: [{amount: 1.1}, {amount: 2}]}",
+        "{attachments: [u]}",
+    ],
+)
+def test_a_document_that_comes_out_as_expected_passes(expect):
+    assert result(GOOD, expect) == ()
+
+
+@pytest.mark.parametrize(
+    ("expect", "sentence"),
+    [
+        ("{columns: {name: N-2}}", "column name is “N-1”, and not “N-2”"),
+        ("{columns: {total: 1234.51}}", "column total is 1234.50, and not 1234.51"),
+        ("{columns: {total: '1234.50'}}", "column total is 1234.50, and not “1234.50”"),
+        ("{columns: {total: null}}", "column total is 1234.50, and not empty"),
+        ("{columns: {day: 2026-02-01}}", "column day is 2026-01-31, and not 2026-02-01"),
+        ("{columns: {flag: 1}}", "column flag is true, and not 1"),
+        ("{columns: {other: 1}}", "column other: the mapping does not set it"),
+        ("{lookups: {vendor: {name: X}}}", "lookup vendor goes by name = “ACME”, and not by name = “X”"),
+        ("{lookups: {vendor: {number: ACME}}}", "lookup vendor goes by name = “ACME”, and not by number = “ACME”"),
+        ("{lookups: {vendor: null}}", "lookup vendor goes by name = “ACME”, and not by nothing"),
+        ("{lookups: {other: {name: X}}}", "lookup other: the mapping does not have it"),
+        ("{lines: []}", "there are 2 lines, and not 0"),
+        ("{lines: [{amount: 1.1}, {amount: 3}]}", "line 2 (b), column amount is 2, and not 3"),
+        ("{attachments: []}", "the attachments are ['u'], and not []"),
+        ("{skip: duplicate}", "the document is delivered, and not skipped with duplicate"),
+        ("{problems: [{code: x}]}", "the problem code x is expected, and the document is delivered"),
+    ],
+)
+def test_a_difference_is_told_in_a_sentence(expect, sentence):
+    assert result(GOOD, expect) == (sentence,)
+
+
+BAD = "{fields: {total: {value: x, confidence: 0.4}}}"
+
+
+def test_a_rejection_passes_when_exactly_its_problems_are_expected():
+    three = "{field: number, code: required_missing}, {column: total, code: low_confidence}, {code: not_an_amount}"
+    assert result(BAD, f"{{problems: [{three}]}}") == ()
+    differences = result(BAD, "{problems: [{field: number}, {field: total, code: too_many_decimals}]}")
+    assert differences[0] == "the problem field total, code too_many_decimals is expected, and is not there"
+    assert [text.startswith("the problem is not expected: total → total: ") for text in differences[1:]] == [True, True]
+
+
+def test_a_document_that_is_rejected_when_it_should_not_be_is_told_with_every_reason():
+    differences = result(BAD, "{columns: {name: x}}")
+    assert len(differences) == 3
+    assert differences[0].startswith("the document is rejected: number → name: ")
+    assert differences[0].endswith("[required_missing]")
+    assert result(BAD, "{skip: duplicate}") == (
+        "the document is rejected, and not skipped with duplicate",
+        *differences,
+    )
+    three = "{code: required_missing}, {code: low_confidence}, {code: not_an_amount}"
+    assert result(BAD, f"{{problems: [{three}], columns: {{name: x}}}}") == (
+        "columns, lookups, lines or attachments are expected, and the document is rejected",
+    )
+
+
+def test_a_skip_is_expected_by_its_code():
+    duplicate = "{duplicate_of: doc_0}"
+    assert result(duplicate, "{skip: duplicate}") == ()
+    assert result(duplicate, "{skip: other}") == ("the document is skipped with duplicate, and not with other",)
+    assert result(duplicate, "{columns: {}}")[0].startswith("the document is skipped (duplicate): ")
+
+
+def test_yaml_dates_in_a_document_become_their_text_wherever_they_stand():
+    body = BODY.replace("{from: fields.number, required: true}", "metadata.deep[0].day")
+    case = "{name: t, document: {metadata: {deep: [{day: 2026-01-31}]}}, expect: {columns: {name: 2026-01-31}}}"
+    (only,) = run_tests(compile_mapping(f"{body}tests: [{case}]", "m.yaml"))
+    assert only.differences == ()
+
+
+def test_a_file_without_tests_has_no_results():
+    assert run_tests(compile_mapping(BODY, "m.yaml")) == ()
