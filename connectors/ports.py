@@ -1,8 +1,9 @@
 """What the pipeline asks of outside systems: ``Source``, ``Destination`` and the values that pass through them."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
+
+import msgspec
 
 from mappings.compiled import CompiledMapping
 from mappings.document import Document
@@ -12,8 +13,7 @@ from mappings.plan import WritePlan
 Operation = Literal["created", "updated", "unchanged"]
 
 
-@dataclass(frozen=True, slots=True)
-class OutgoingRequest:
+class OutgoingRequest(msgspec.Struct, frozen=True):
     """A request about to be sent. ``url`` carries no secret. ``id`` goes out as the request id header."""
 
     id: str
@@ -24,8 +24,7 @@ class OutgoingRequest:
     mutating: bool
 
 
-@dataclass(frozen=True, slots=True)
-class RequestOutcome:
+class RequestOutcome(msgspec.Struct, frozen=True):
     """What became of a request: ``status`` is None when no answer came, and ``error`` then says why.
 
     ``peer_request_id`` is the id that the outside system gave; ``excerpt`` the beginning of a refusal's body.
@@ -49,29 +48,26 @@ class RequestLog(Protocol):
         """Record what became of it; durable with the next step of the delivery."""
 
 
-@dataclass(frozen=True, slots=True)
-class Listing:
+class Listing(msgspec.Struct, frozen=True):
     """One entry of a source's outbox, or what a person or a webhook named."""
 
     document_id: str
     schema: str | None = None
     status: str | None = None
     external_id: str | None = None
-    metadata: Mapping[str, Any] = field(default_factory=dict)
+    metadata: Mapping[str, Any] = msgspec.field(default_factory=dict)
     updated_at: str | None = None
     result_url: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class OutboxPage:
+class OutboxPage(msgspec.Struct, frozen=True):
     """One page of a source's outbox; a ``next_cursor`` of None ends the window."""
 
     listings: tuple[Listing, ...]
     next_cursor: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class Report:
+class Report(msgspec.Struct, frozen=True):
     """The end of one attempt, as told to the source. ``attempted_at`` is UTC, ISO 8601 with milliseconds and Z."""
 
     document_id: str
@@ -111,16 +107,14 @@ class Source(Protocol):
         """Let go of what is held. Called once, when nothing is in flight."""
 
 
-@dataclass(frozen=True, slots=True)
-class DocumentKey:
+class DocumentKey(msgspec.Struct, frozen=True):
     """Whose document it is: the identity that every row id is derived from."""
 
     tenant: str
     document_id: str
 
 
-@dataclass(frozen=True, slots=True)
-class KnownRow:
+class KnownRow(msgspec.Struct, frozen=True):
     """What the ledger knows of the row at the destination.
 
     ``may_exist`` is set once a write may have reached the destination: then it is read before anything is sent.
@@ -132,8 +126,7 @@ class KnownRow:
     may_exist: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class WriteResult:
+class WriteResult(msgspec.Struct, frozen=True):
     """The row as it stands after the write, by the destination's own id."""
 
     record_id: str
@@ -141,8 +134,7 @@ class WriteResult:
     operation: Operation
 
 
-@dataclass(frozen=True, slots=True)
-class ColumnDifference:
+class ColumnDifference(msgspec.Struct, frozen=True):
     """A column whose value at the destination is not the planned one; ``row`` is None for the document's own row."""
 
     row: str | None
@@ -151,8 +143,7 @@ class ColumnDifference:
     planned: Any
 
 
-@dataclass(frozen=True, slots=True)
-class RowDifference:
+class RowDifference(msgspec.Struct, frozen=True):
     """How the row differs from the plan: ``record_id`` is None when there is no row yet."""
 
     record_id: str | None

@@ -31,7 +31,8 @@ def check(
 ) -> None:
     """Check files, secrets, logins and mappings.
 
-    Mappings are held against the live target. Exit code 0: all well, though there may be warnings. 1: a login or a mapping does not work. 2: a file is wrong.
+    Mappings are held against the live target. Exit code 0: all well, though there may be warnings. 1: a login or a
+    mapping does not work. 2: a file is wrong.
     """
     from mappings.findings import FindingsError
 
@@ -96,15 +97,15 @@ def _texts(value: Any) -> Iterator[str]:
 
 @dataclass(frozen=True, slots=True)
 class _Answer:
-    """How one question to an outside system went."""
+    """How one question to an outside system went; ``good`` is None for one that was not asked."""
 
-    good: bool
+    good: bool | None
     text: str
     findings: "tuple[Finding, ...]" = ()
 
 
 async def _check_live(config: "LoadedConfig") -> bool:
-    """Ask every tenant's systems, all tenants at once; show the answers tenant by tenant. Tell whether all went well."""
+    """Ask every tenant's systems, all at once, and show the answers tenant by tenant. Tell whether all went well."""
     from bridge.cli.asking import lanes
 
     well = True
@@ -118,7 +119,7 @@ async def _check_live(config: "LoadedConfig") -> bool:
             for answer in answers:
                 report(answer.good, f"{name}: {answer.text}")
                 print_findings(answer.findings)
-                well &= answer.good
+                well &= answer.good is not False
     return well
 
 
@@ -134,7 +135,7 @@ async def _check_destination(lane: "Lane", tenant: "Tenant") -> list[_Answer]:
     what = f"destination {lane.destination.kind}"
     login = await _probe(lane.destination, what, "lets us in")
     if not login.good:
-        return [login, *(_Answer(False, f"{name}: not looked at") for name in _names(tenant))]
+        return [login, *(_Answer(None, f"{name}: not looked at, since nobody lets us in") for name in _names(tenant))]
     answers = [login, *[await _check_mapping(lane, tenant, schema) for schema in tenant.mappings]]
     if tenant.mappings and all(answer.good for answer in answers):
         # Only now is a table known whose rows can be asked for.

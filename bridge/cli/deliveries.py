@@ -8,6 +8,7 @@ import typer
 
 from bridge.cli.failures import MISUSED, CommandError, guarded
 from bridge.cli.options import ConfigOption, JsonOption, load, tenant_of
+from bridge.cli.retrying import Wanted, read_detail, retry_wanted
 from bridge.cli.terminal import say, table
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ def list_deliveries(
     from bridge.shapes import delivery_shape, encode
 
     loaded = load(config)
-    wanted = _Wanted(_tenants(loaded, tenant), _states(state), document_id, error_code)
+    wanted = Wanted(_tenants(loaded, tenant), _states(state), document_id, error_code)
     found = asyncio.run(_find(loaded, wanted, limit))
     if as_json:
         print(encode({"data": [delivery_shape(delivery) for delivery in found]}).decode())
@@ -89,7 +90,7 @@ def show(
     """Show one delivery with its attempts and every outgoing request. Works beside a running service."""
     from bridge.shapes import delivery_detail_shape, encode
 
-    delivery, attempts, requests = asyncio.run(_detail(load(config), delivery_id))
+    delivery, attempts, requests = asyncio.run(read_detail(load(config), delivery_id))
     if as_json:
         print(encode(delivery_detail_shape(delivery, attempts, requests)).decode())
     else:
@@ -115,33 +116,17 @@ def retry(
 ) -> None:
     """Make ended deliveries once more: one by its id, or all that match; by default the failed and parked ones.
 
-    Beside a running service this is passed on to it, and it delivers at once. Otherwise the next `serve` or `poll` does.
+    Beside a running service this is passed on to it, and it delivers at once; else the next `serve` or `poll` does.
     """
     filtered = any((tenant, state, document_id, error_code))
     if (delivery_id is None) != filtered:
         raise CommandError(
-            "Give either the id of one delivery, or say which ones by --tenant, --state, --document-id or --error-code.",
+            "Give either the id of one delivery, or --tenant, --state, --document-id or --error-code.",
             MISUSED,
         )
     loaded = load(config)
-    wanted = _Wanted(_tenants(loaded, tenant), _states(state), document_id, error_code)
-    asyncio.run(_retry(loaded, delivery_id, wanted, pinned=mapping == "same", dry_run=dry_run))
-
-
-class _Wanted:
-    """Which deliveries of which tenants are meant."""
-
-    def __init__(
-        self,
-        tenants: "Sequence[Tenant]",
-        states: "frozenset[State]",
-        document_id: str | None,
-        error_code: str | None,
-    ) -> None:
-        self.tenants = tenants
-        self.states = states
-        self.document_id = document_id
-        self.error_code = error_code
+    wanted = Wanted(_tenants(loaded, tenant), _states(state), document_id, error_code)
+    asyncio.run(retry_wanted(loaded, delivery_id, wanted, pinned=mapping == "same", dry_run=dry_run))
 
 
 def _tenants(config: "LoadedConfig", name: str | None) -> "Sequence[Tenant]":
@@ -160,7 +145,7 @@ def _states(given: list[str] | None) -> "frozenset[State]":
     return frozenset(map(State, names))
 
 
-async def _find(config: "LoadedConfig", wanted: _Wanted, limit: int) -> "list[Delivery]":
+async def _find(config: "LoadedConfig", wanted: Wanted, limit: int) -> "list[Delivery]":
     from bridge.delivery.model import DeliveryFilter
     from bridge.ledger.open import open_reader
 
@@ -185,28 +170,6 @@ async def _pages(reader: "LedgerReader", which: Any, limit: int) -> "list[Delive
         if cursor is None:
             break
     return found
-
-
-async def _detail(
-    config: "LoadedConfig", delivery_id: str
-) -> "tuple[Delivery, Sequence[Attempt], Sequence[RequestRecord]]":
-    from bridge.ledger.open import open_reader
-
-    reader = await open_reader(config.bridge.store, folder=config.folder)
-    try:
-        delivery = await reader.delivery(delivery_id)
-        if delivery is None:
-            raise _no_such_delivery(delivery_id)
-        return delivery, await reader.attempts(delivery_id), await reader.requests(delivery_id)
-    finally:
-        await reader.close()
-
-
-def _no_such_delivery(delivery_id: str) -> CommandError:
-    return CommandError(
-        f"There is no delivery {delivery_id!r} in the ledger. `deliveries list` shows the ids; old ones are forgotten "
-        "by `retention`."
-    )
 
 
 def _show(delivery: "Delivery", attempts: "Sequence[Attempt]", requests: "Sequence[RequestRecord]") -> None:
@@ -272,95 +235,3 @@ def _request_row(request: "RequestRecord") -> tuple[str, ...]:
         request.id,
         request.url,
     )
-
-
-async def _retry(
-    config: "LoadedConfig", delivery_id: str | None, wanted: _Wanted, *, pinned: bool, dry_run: bool
-) -> None:
-    from bridge.cli.holding import held_ledger
-    from bridge.ledger.protocol import LedgerInUseError
-
-    if delivery_id is not None:
-        delivery, _, _ = await _detail(config, delivery_id)
-        wanted.tenants = (tenant_of(config, delivery.tenant),)
-    try:
-        async with held_ledger(config) as ledger:
-            await _retry_here(config, ledger, delivery_id, wanted, pinned=pinned, dry_run=dry_run)
-            return
-    except LedgerInUseError as error:
-        holder = f"process {error.pid}" if error.pid else "another process"
-        say(f"The ledger is held by {holder}: this is passed on to the running service.", "faint")
-    await _retry_there(config, delivery_id, wanted, pinned=pinned, dry_run=dry_run)
-
-
-async def _retry_here(
-    config: "LoadedConfig", ledger: Any, delivery_id: str | None, wanted: _Wanted, *, pinned: bool, dry_run: bool
-) -> None:
-    from bridge.cli.holding import taken_up
-    from bridge.delivery.model import DeliveryFilter
-    from bridge.service import NotNewestError, Service
-
-    async with taken_up(config, ledger, lambda _: None) as runtime:
-        service = Service(runtime, ledger)
-        if delivery_id is not None:
-            if dry_run:
-                say(f"{delivery_id} would be made once more.")
-                return
-            try:
-                queued = await service.retry(wanted.tenants[0].id, delivery_id, pinned=pinned)
-            except NotNewestError as error:
-                raise CommandError(f"The document has a newer delivery: retry {error.newest} instead.") from None
-            say(f"{queued.id} is {queued.state}: `serve` or `poll` delivers it.")
-            return
-        for tenant in wanted.tenants:
-            which = DeliveryFilter(tenant.id, wanted.states or _by_default(), wanted.document_id, wanted.error_code)
-            report = await service.retry_matching(which, pinned=pinned, dry_run=dry_run)
-            _tell_matched(
-                tenant.id, report.matched, report.deliveries, dry_run=dry_run, when="`serve` or `poll` deliver them"
-            )
-
-
-async def _retry_there(
-    config: "LoadedConfig", delivery_id: str | None, wanted: _Wanted, *, pinned: bool, dry_run: bool
-) -> None:
-    from bridge.cli.remote import remote_bridge
-
-    how = {"mapping": "same" if pinned else "latest"}
-    for tenant in wanted.tenants:
-        async with remote_bridge(config, tenant) as remote:
-            if delivery_id is not None:
-                if dry_run:
-                    say(f"{delivery_id} would be made once more.")
-                    return
-                queued = await remote.post("tenants", tenant.id, "deliveries", delivery_id, "retry", body=how)
-                say(f"{queued['id']} is {queued['state']}: the service delivers it now.")
-                return
-            which: dict[str, Any] = {**how, "state": sorted(wanted.states or _by_default()), "dry_run": dry_run}
-            which |= {"document_id": wanted.document_id} if wanted.document_id else {}
-            which |= {"error_code": wanted.error_code} if wanted.error_code else {}
-            report = await remote.post("tenants", tenant.id, "deliveries", "retry", body=which)
-            _tell_matched(
-                tenant.id,
-                report["matched"],
-                report["deliveries"],
-                dry_run=dry_run,
-                when="the service delivers them now",
-            )
-
-
-def _by_default() -> "frozenset[State]":
-    from bridge.delivery.model import State
-
-    return frozenset({State.FAILED, State.PARKED})
-
-
-def _tell_matched(tenant: str, matched: int, ids: Sequence[str], *, dry_run: bool, when: str) -> None:
-    if not matched:
-        say(f"{tenant}: no delivery matches.")
-        return
-    what = "would be made once more" if dry_run else f"are queued again; {when}"
-    say(f"{tenant}: {matched} {what}")
-    for delivery_id in ids:
-        say(f"  {delivery_id}")
-    if matched > len(ids):
-        say(f"  … and {matched - len(ids)} more")

@@ -34,7 +34,7 @@ def demo(
 
 async def _demo(*, keep: bool) -> bool:
     """Play the story and show it. Tell whether every promise was kept."""
-    from bridge.cli.sandbox import stop_signal, tell_addresses
+    from bridge.cli.sandbox import stop_signal, tell_addresses, tell_control_routes
     from bridge.demo.play import looks, playing
     from bridge.demo.proof import prove
     from bridge.demo.story import write_story
@@ -60,7 +60,8 @@ async def _demo(*, keep: bool) -> bool:
             if stopped is not None:
                 say()
                 _tell_bridge(bridge)
-                tell_addresses(world, bridge.config)
+                tell_addresses(world)
+                tell_control_routes(world)
                 say("All of it runs until Ctrl-C.", "faint")
                 await stopped.wait()
     return all(fact.kept for fact in facts)
@@ -88,10 +89,8 @@ class _Watch:
         for delivery in over:
             if delivery["id"] not in self._told:
                 self._told.add(delivery["id"])
-                done = delivery["operation"] or delivery["state"]
-                say(
-                    f"{len(self._told)}/{len(self._story.documents)} {self._story.name_of(delivery['document_id'])} {done}"
-                )
+                name, count = self._story.name_of(delivery["document_id"]), len(self._story.documents)
+                say(f"{len(self._told)}/{count} {name} {delivery['operation'] or delivery['state']}")
 
 
 @contextmanager
@@ -140,23 +139,27 @@ async def _show_special(
             "strong",
         )
         for problem in found[story.rejected]["problems"]:
-            say(f"  {problem['field']}: {problem['message']}")
+            field, message = problem["field"] or "", problem["message"]
+            say(f"  {message}" if message.startswith(field) else f"  {field}: {message}")
         status = world.workspace(TENANT).documents[story.rejected].status
         say(f"  Numora shows it as {status}. Corrected and approved again, it is delivered.", "faint")
     if story.skipped in found and found[story.skipped]["error"]:
         say()
         twin = world.workspace(TENANT).documents[story.skipped].duplicate_of or ""
-        say(f"{story.name_of(story.skipped)} was skipped: in Numora it is a duplicate of {story.name_of(twin)}.", "strong")
+        say(
+            f"{story.name_of(story.skipped)} was skipped: in Numora it is a duplicate of {story.name_of(twin)}.",
+            "strong",
+        )
         say(f"  {found[story.skipped]['error']['message']}")
     if story.struck in found:
         say()
-        say(f"{story.name_of(story.struck)} was written once, although the answer to its write was lost and its first report failed:", "strong")
+        what = "although the answer to its write was lost, and its first report failed"
+        say(f"{story.name_of(story.struck)} was written once, {what}:", "strong")
         detail = await bridge.detail(found[story.struck]["id"])
         for request in detail["requests"]:
             came = request["status"] if request["status"] is not None else f"no answer ({request['error']})"
-            say(
-                f"  {request['sent_at'][11:23]}  {request['peer']:<9} {request['purpose']:<14} {request['method']:<5} {came}"
-            )
+            at, method = request["sent_at"][11:23], request["method"]
+            say(f"  {at}  {request['peer']:<9}  {request['purpose']:<17}  {method:<5} {came}")
 
 
 def _tell_bridge(bridge: "Bridge") -> None:
@@ -166,4 +169,5 @@ def _tell_bridge(bridge: "Bridge") -> None:
     say(f"  {bridge.url}   key {bridge.api_key}")
     say(f"  curl -H 'Authorization: Bearer {bridge.api_key}' {bridge.url}/v1/tenants/{TENANT}/deliveries")
     say(f"  numora-bridge deliveries list --config {bridge.config}")
+    say(f"  numora-bridge poll --config {bridge.config} --tenant {TENANT}")
     say()

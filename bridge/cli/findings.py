@@ -45,7 +45,7 @@ def summary(findings: Sequence["Finding"]) -> str:
     files = len({finding.file for finding in findings})
     counted = [counted_as(errors, "error")] if errors else []
     counted += [counted_as(warnings, "warning")] if warnings else []
-    advice = " Mend the errors, then check again." if errors else ""
+    advice = " Mend the errors, then try again." if errors else ""
     return f"{' and '.join(counted)} in {counted_as(files, 'file')}.{advice}"
 
 

@@ -28,7 +28,8 @@ def preview(
 ) -> None:
     """Show what a delivery would do.
 
-    How each column comes about, and the difference to the row as it is. Nothing is written. Works beside a running service. Exit code 1 when the document would be rejected.
+    How each column comes about, and the difference to the row as it is. Nothing is written. Works beside a running
+    service. Exit code 1 when the document would be rejected.
     """
     from bridge.delivery.model import State
     from bridge.preview_shapes import preview_shape

@@ -62,8 +62,8 @@ async def remote_bridge(config: LoadedConfig, tenant: Tenant) -> AsyncIterator[R
     listen = config.bridge.listen
     if listen.port == 0:
         raise CommandError(
-            "The ledger is in use by a running service, and its port is not known: `listen.port` is 0. Stop it, or give "
-            "it a fixed port."
+            "The ledger is in use by a running service, and its port is not known: `listen.port` is 0. Stop it, or "
+            "give it a fixed port."
         )
     key = next(iter((*config.bridge.api_keys, *tenant.config.api_keys)), None)
     if key is None:

@@ -36,14 +36,14 @@ def sandbox(
 ) -> None:
     """Imitate the outside systems on loopback.
 
-    Numora, Entra and Dataverse, with faults on request, until Ctrl-C or SIGTERM."""
+    Numora, Entra and Dataverse, with faults on request, until Ctrl-C or SIGTERM.
+    """
     asyncio.run(_sandbox(port_base, documents))
 
 
 async def _sandbox(port_base: int | None, documents: int) -> None:
-    from connectors.numora.sandbox import sample_documents
-
     from bridge.sandbox import SandboxWorld
+    from connectors.numora.sandbox import sample_documents
 
     stopped = stop_signal()
     world = SandboxWorld(port_base=port_base)
@@ -57,7 +57,9 @@ async def _sandbox(port_base: int | None, documents: int) -> None:
         for document in sample_documents(documents):
             world.workspace(TENANT).add(document)
         config = world.write_config(world.folder / "config", (TENANT,), listen_port=8484)
-        tell_addresses(world, config)
+        tell_addresses(world)
+        _tell_config(config)
+        tell_control_routes(world)
         say("Ctrl-C ends it.", "faint")
         await stopped.wait()
     finally:
@@ -73,16 +75,20 @@ def stop_signal() -> asyncio.Event:
     return stopped
 
 
-def tell_addresses(world: "SandboxWorld", config: "Path") -> None:
-    """Print where everything is, the keys, the control routes, and a configuration."""
+def tell_addresses(world: "SandboxWorld") -> None:
+    """Print where everything is, and the keys."""
+    from bridge.sandbox import ENTRA_TENANT
+
     tenant = world.tenant(TENANT)
-    numora, entra, dataverse = world.numora.url, world.entra.url, world.dataverse.url
     say("The sandboxes", "strong")
-    say(f"  Numora     {numora}   key {tenant.numora_key}")
-    say(f"  Entra      {entra}   tenant {_entra_tenant()}, application {tenant.client_id}")
+    say(f"  Numora     {world.numora.url}   key {tenant.numora_key}")
+    say(f"  Entra      {world.entra.url}   tenant {ENTRA_TENANT}, application {tenant.client_id}")
     say(f"             secret {tenant.client_secret}, certificate {world.ca_file}")
-    say(f"  Dataverse  {dataverse}")
+    say(f"  Dataverse  {world.dataverse.url}")
     say()
+
+
+def _tell_config(config: "Path") -> None:
     say("A configuration that fits them", "strong")
     say(f"  numora-bridge serve --config {config}")
     for file in (config / "bridge.yaml", config / "tenants" / f"{TENANT}.yaml"):
@@ -91,6 +97,11 @@ def tell_addresses(world: "SandboxWorld", config: "Path") -> None:
         for line in file.read_text("utf-8").splitlines():
             say(f"  {line}")
     say()
+
+
+def tell_control_routes(world: "SandboxWorld") -> None:
+    """Print how to put documents in, look inside, and let things go wrong."""
+    numora, entra, dataverse = world.numora.url, world.entra.url, world.dataverse.url
     say("Control routes, the same for all three (Entra by https, so with curl -k)", "strong")
     for what, call in (
         ("a new document", _document_call(numora)),
@@ -99,14 +110,13 @@ def tell_addresses(world: "SandboxWorld", config: "Path") -> None:
         ("every effect, in order", f"curl {dataverse}/_sandbox/effects"),
         (
             "lose the answer of the next write",
-            f'curl {dataverse}/_sandbox/faults -d \'{{"kind": "reset_after", "method": "POST", "times": 1}}\'',
+            _fault_call(dataverse, '{"kind": "reset_after", "method": "POST", "times": 1}'),
         ),
         (
             "every tenth callback fails",
-            f'curl {numora}/_sandbox/faults -d \'{{"kind": "status_before", "status": 503, "rate": 0.1, '
-            '"path": "/delivery$"}\'',
+            _fault_call(numora, '{"kind": "status_before", "status": 503, "rate": 0.1, "path": "/delivery$"}'),
         ),
-        ("answer 429", f'curl {dataverse}/_sandbox/faults -d \'{{"kind": "throttle", "retry_after": 2, "times": 1}}\''),
+        ("answer 429", _fault_call(dataverse, '{"kind": "throttle", "retry_after": 2, "times": 1}')),
         ("end every token", f"curl -k -X POST {entra}/_sandbox/tokens/revoke"),
         ("wait before every answer", f"curl -X PUT {dataverse}/_sandbox/latency -d '{{\"seconds\": 0.5}}'"),
         ("the faults, and how often they struck", f"curl {dataverse}/_sandbox/faults"),
@@ -118,15 +128,13 @@ def tell_addresses(world: "SandboxWorld", config: "Path") -> None:
     say()
 
 
-def _entra_tenant() -> str:
-    from bridge.sandbox import ENTRA_TENANT
-
-    return ENTRA_TENANT
-
-
 def _document_call(numora: str) -> str:
     document = (
         '{"schema": "receipt_v1", "fields": {"merchant_name": "City Taxi", "receipt_date": "2026-02-05", '
         '"total_amount": "31.00"}}'
     )
     return f"curl {numora}/_sandbox/documents -d '{document}'"
+
+
+def _fault_call(sandbox: str, fault: str) -> str:
+    return f"curl {sandbox}/_sandbox/faults -d '{fault}'"

@@ -13,7 +13,8 @@ from bridge.cli.terminal import say
 def init(folder: Annotated[Path, typer.Argument(metavar="DIR", help="The folder to make.")]) -> None:
     """Write a configuration to start from.
 
-    Every key is explained in it. Nothing is written over."""
+    Every key is explained in it. Nothing is written over.
+    """
     from bridge.config.template import write_template
 
     for file in write_template(folder):

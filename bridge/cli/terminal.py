@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.status import Status
 
 Tone = Literal["good", "bad", "warning", "faint", "strong", "plain"]
 
@@ -118,23 +119,15 @@ def _draw(heads: Sequence[str], cells: Sequence[Sequence[str]], folded: str | No
 
 
 class Progress:
-    """The one line at the bottom that tells how far it is; nowhere to be seen but on a terminal."""
+    """The one line at the bottom that tells how far it is; to be seen on a terminal only."""
 
-    def __init__(self, show: "_Show | None" = None) -> None:
-        self._show = show
+    def __init__(self, status: "Status | None" = None) -> None:
+        self._status = status
 
     def now(self, text: str) -> None:
         """Replace the line."""
-        if self._show is not None:
-            self._show(clean(text))
-
-
-class _Show:
-    def __init__(self, status: object) -> None:
-        self._status = status
-
-    def __call__(self, text: str) -> None:
-        self._status.update(text)  # type: ignore[attr-defined]
+        if self._status is not None:
+            self._status.update(clean(text))
 
 
 @contextmanager
@@ -144,4 +137,4 @@ def progress(text: str) -> Iterator[Progress]:
         yield Progress()
         return
     with console().status(clean(text)) as status:
-        yield Progress(_Show(status))
+        yield Progress(status)

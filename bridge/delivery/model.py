@@ -1,9 +1,10 @@
 """The values the pipeline works on: a delivery, its attempts, its requests. All frozen; changed by ``evolve``."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
+
+import msgspec
 
 from connectors.ports import Listing, Operation
 from mappings.plan import Problem
@@ -50,24 +51,21 @@ class Trigger(StrEnum):
     PERSON = "person"
 
 
-@dataclass(frozen=True, slots=True)
-class DeliveryError:
+class DeliveryError(msgspec.Struct, frozen=True):
     """Why a delivery is not where it should be: a stable code and a sentence."""
 
     code: str
     message: str
 
 
-@dataclass(frozen=True, slots=True)
-class MappingRef:
+class MappingRef(msgspec.Struct, frozen=True):
     """The mapping that made the write plan: file name and digest of its text."""
 
     name: str
     digest: str
 
 
-@dataclass(frozen=True, slots=True)
-class Delivery:
+class Delivery(msgspec.Struct, frozen=True):
     """One revision of one document on its way. What the ledger stores of it, and no more.
 
     ``due_at`` is when it is to be worked on next; None for an ended delivery that nothing is asked of. An ended
@@ -122,11 +120,10 @@ class Delivery:
 
     def evolve(self, **changes: Any) -> "Delivery":
         """Return a copy with these fields changed."""
-        return replace(self, **changes)
+        return msgspec.structs.replace(self, **changes)
 
 
-@dataclass(frozen=True, slots=True)
-class Attempt:
+class Attempt(msgspec.Struct, frozen=True):
     """One try of a delivery that had an outcome: ``outcome`` is the outcome's name, e.g. ``done`` or ``retry``."""
 
     delivery_id: str
@@ -139,8 +136,7 @@ class Attempt:
     execution_id: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class RequestRecord:
+class RequestRecord(msgspec.Struct, frozen=True):
     """One outgoing request as the ledger keeps it: opened before it is sent, closed when it is known what came."""
 
     id: str
@@ -159,11 +155,10 @@ class RequestRecord:
 
     def evolve(self, **changes: Any) -> "RequestRecord":
         """Return a copy with these fields changed."""
-        return replace(self, **changes)
+        return msgspec.structs.replace(self, **changes)
 
 
-@dataclass(frozen=True, slots=True)
-class DeliveryFilter:
+class DeliveryFilter(msgspec.Struct, frozen=True):
     """Which deliveries are wanted; None means any. ``states`` empty means all."""
 
     tenant: str
@@ -172,17 +167,15 @@ class DeliveryFilter:
     error_code: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class DeliveryPage:
+class DeliveryPage(msgspec.Struct, frozen=True):
     """Newest first; ``next_cursor`` is opaque and None on the last page."""
 
     deliveries: tuple[Delivery, ...]
     next_cursor: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class TenantCounts:
+class TenantCounts(msgspec.Struct, frozen=True):
     """How many deliveries of a tenant stand in each state, and when the oldest waiting one was created."""
 
-    by_state: Mapping[State, int] = field(default_factory=dict)
+    by_state: Mapping[State, int] = msgspec.field(default_factory=dict)
     oldest_queued_at: Millis | None = None

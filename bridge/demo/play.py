@@ -2,6 +2,7 @@
 
 import asyncio
 import secrets
+import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -61,25 +62,35 @@ async def playing(story: Story, world: SandboxWorld) -> AsyncIterator[Bridge]:
     stage(story, world)
     api_key = secrets.token_hex(16)
     config = world.write_config(
-        world.folder / "config", (TENANT,), api_keys=(api_key,), schedule=SCHEDULE, probe="1s", log_level="error"
+        world.folder / "config",
+        (TENANT,),
+        listen_port=_free_port(),
+        api_keys=(api_key,),
+        schedule=SCHEDULE,
+        probe="1s",
+        log_level="error",
     )
     loop = asyncio.get_running_loop()
     ready: asyncio.Future[str] = loop.create_future()
     stopped = asyncio.Event()
     service = asyncio.create_task(serve(config, {}, stopped=stopped, ready=ready.set_result), name="service")
+    service.add_done_callback(lambda _: ready.cancel())
     try:
-        await asyncio.wait({service, ready}, return_when=asyncio.FIRST_COMPLETED)
-        if not ready.done():
-            await service
+        try:
+            url = await ready
+        except asyncio.CancelledError:
+            if service.done():
+                await service
+            raise
         async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=10)) as session:
-            yield Bridge(ready.result(), api_key, config, session)
+            yield Bridge(url, api_key, config, session)
     finally:
         stopped.set()
         await service
 
 
 async def looks(bridge: Bridge, count: int) -> AsyncIterator[list[DeliveryJson]]:
-    """Yield the deliveries again and again until so many have ended, or until patience does; the last look comes last."""
+    """Yield the deliveries again and again, until so many have ended or patience has."""
     loop = asyncio.get_running_loop()
     until = loop.time() + PATIENCE
     while True:
@@ -93,3 +104,10 @@ async def looks(bridge: Bridge, count: int) -> AsyncIterator[list[DeliveryJson]]
 def ended(deliveries: list[DeliveryJson]) -> list[DeliveryJson]:
     """Return those that have come to an end."""
     return [delivery for delivery in deliveries if delivery["state"] in _ENDED]
+
+
+def _free_port() -> int:
+    """Return a port that is free now: fixed, so that other commands find the service by its configuration."""
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port: int = probe.getsockname()[1]
+        return port

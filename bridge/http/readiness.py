@@ -90,7 +90,8 @@ class Readiness:
         codes = _counted(finding.code for finding in self._service.reload_findings if finding.severity == "error")
         if not codes:
             return PartShape("ok")
-        reason = f"Changed files have {sum(codes.values())} errors; the version before them is in force. GET /v1/tenants lists them."
+        total = sum(codes.values())
+        reason = f"Changed files have {total} errors; what was before is in force. GET /v1/tenants lists them."
         return PartShape("degraded", reason, codes)
 
     def _tenants_part(self) -> PartShape:

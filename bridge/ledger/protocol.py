@@ -21,6 +21,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+import msgspec
+
 from bridge.delivery.model import (
     Attempt,
     Delivery,
@@ -127,8 +129,7 @@ class Intake:
     deliveries: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Save:
+class Save(msgspec.Struct, frozen=True):
     """What one step of one delivery leaves behind; all of it or nothing.
 
     ``delivery`` replaces the stored one if its ``token`` is still the current one. ``requests`` are inserted or,

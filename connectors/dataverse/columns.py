@@ -63,7 +63,8 @@ def check_column(
 
 def _check_kind(mapping: CompiledMapping, place: str, attribute: Attribute, column: TargetColumn) -> Iterator[Finding]:
     limits = attribute.limits
-    if column.kind is not None and column.kind != "choice" and attribute.kind not in _FITTING[column.kind]:
+    as_it_is = column.kind is None or column.kind == "choice" or attribute.kind is Kind.UNTOLD
+    if not as_it_is and attribute.kind not in _FITTING[column.kind or "text"]:
         message = f"{place} is of the type {attribute.kind.value}, and the mapping writes it as {column.kind}."
         yield mapping.finding(column.path, "wrong_type", message)
         return
@@ -81,6 +82,12 @@ def _check_kind(mapping: CompiledMapping, place: str, attribute: Attribute, colu
         message = f"{place} holds {longest} characters, and the mapping cuts to {column.max_length}."
         yield mapping.finding(column.path, "text_too_long", message, "warning")
     digits = limits.precision
+    if attribute.kind is Kind.MONEY and limits.precision_elsewhere and digits is not None:
+        message = (
+            f"The precision of {place} is set by the currency or the organisation, which may round amounts. The bridge "
+            f"holds documents to the column's own {digits} digits; fix the precision at the column to be sure."
+        )
+        yield mapping.finding(column.path, "precision_elsewhere", message, "warning")
     if attribute.kind in _NUMBER and digits is not None and column.scale is not None and column.scale > digits:
         message = (
             f"{place} keeps {digits} digits after the point, and the mapping writes {column.scale}: "

@@ -76,6 +76,7 @@ class AttributeDefinition(_Model):
     """One entry of ``Attributes``, as is or through a typed cast."""
 
     LogicalName: str
+    odata_type: str | None = Field(default=None, alias="@odata.type")
     AttributeType: str | None = None
     AttributeTypeName: str | None = None
     AttributeOf: str | None = None
@@ -116,7 +117,9 @@ class AttributeDefinition(_Model):
         if by_name is not None:
             return by_name
         written = self.AttributeType or (self.AttributeTypeName or "").removesuffix("Type")
-        return _KINDS.get(written, Kind.OTHER)
+        if not written and self.odata_type is not None:
+            written = self.odata_type.rpartition(".")[2].removesuffix("AttributeMetadata")
+        return _KINDS.get(written, Kind.OTHER) if written else Kind.UNTOLD
 
     def limits(self) -> Limits:
         """Return the limits that stand in this entry."""
@@ -126,7 +129,8 @@ class AttributeDefinition(_Model):
         }
         return Limits(
             max_length=self.MaxLength,
-            precision=None if self.PrecisionSource in {1, 2} else self.Precision,
+            precision=self.Precision,
+            precision_elsewhere=self.PrecisionSource in {1, 2},
             min_value=self.MinValue,
             max_value=self.MaxValue,
             behavior=behavior if behavior in get_args(DateBehavior) else None,  # type: ignore[arg-type]

@@ -8,7 +8,10 @@ from typing import Literal
 
 
 class Kind(StrEnum):
-    """The kind of a column, as far as writing to it goes. The values are Dataverse's own names for them."""
+    """The kind of a column, as far as writing to it goes. The values are Dataverse's own names for them.
+
+    ``OTHER`` cannot be written as a value; ``UNTOLD`` is a kind that the target does not tell, which may be anything.
+    """
 
     STRING = "String"
     MEMO = "Memo"
@@ -29,6 +32,7 @@ class Kind(StrEnum):
     CUSTOMER = "Customer"
     FILE = "File"
     OTHER = "Other"
+    UNTOLD = "Untold"
 
     @property
     def is_text(self) -> bool:
@@ -60,11 +64,13 @@ class Limits:
     """What a column can hold; None means that the target did not say.
 
     ``max_length`` counts UTF-16 code units. ``precision`` is the number of fraction digits that are kept; the server
-    rounds more of them away without a word. ``options`` are the values of a choice.
+    rounds more of them away without a word. ``precision_elsewhere`` is True for money whose precision is the currency's
+    or the organisation's, so that ``precision`` is only the column's own. ``options`` are the values of a choice.
     """
 
     max_length: int | None = None
     precision: int | None = None
+    precision_elsewhere: bool = False
     min_value: Decimal | int | None = None
     max_value: Decimal | int | None = None
     behavior: DateBehavior | None = None
@@ -157,7 +163,7 @@ class Table:
         if not keys:
             return (
                 "key_missing",
-                f"{self.name} has no alternate key on {column} alone. Define one, or use identity: {{by: primary_key}}.",
+                f"{self.name} has no alternate key on {column} alone. Define it, or use identity {{by: primary_key}}.",
             )
         if not any(key.active for key in keys):
             return (

@@ -205,6 +205,17 @@ def _guid(_: Attribute, value: Scalar) -> Json:
         raise DoesNotFitError("wrong_type", f"is {plain_text(value)!r}, and Dynamics holds a GUID") from None
 
 
+def _untold(attribute: Attribute, value: Scalar) -> Json:
+    """Write a value in the form of its own kind: the target does not tell the column's."""
+    if isinstance(value, date):
+        return _date(attribute, value)
+    if isinstance(value, UUID):
+        return str(value)
+    if isinstance(value, int | Decimal) and not isinstance(value, bool):
+        return _number(attribute, value)
+    return value
+
+
 _ENCODERS: Mapping[Kind, Callable[[Attribute, Scalar], Json]] = {
     Kind.STRING: _text,
     Kind.MEMO: _text,
@@ -220,4 +231,5 @@ _ENCODERS: Mapping[Kind, Callable[[Attribute, Scalar], Json]] = {
     Kind.STATUS: _choice,
     Kind.MULTI_SELECT: _choices,
     Kind.UNIQUEIDENTIFIER: _guid,
+    Kind.UNTOLD: _untold,
 }

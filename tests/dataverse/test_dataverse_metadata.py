@@ -13,6 +13,7 @@ from aiohttp import web
 from connectors.dataverse.catalog import Catalog, UnknownTableError
 from connectors.dataverse.client import WIRE, DataverseClient
 from connectors.dataverse.csdl import read_tables
+from connectors.dataverse.definitions import AttributeDefinition
 from connectors.dataverse.metadata import Kind, Table
 from connectors.http import HttpPeer
 from connectors.outcome import TransientError
@@ -178,6 +179,28 @@ async def test_limits_that_stand_beside_a_column_need_no_further_request(target:
     assert str(table.attributes["x_total"].limits.max_value) == "10.5"
     assert "x_vendorname" not in table.attributes
     assert table.attributes["x_new"].kind is Kind.OTHER
+
+
+def test_money_is_held_to_its_own_precision_also_when_the_currency_sets_it() -> None:
+    """Rather a document too many refused, with a reason, than one amount rounded without a word."""
+    entry = {"LogicalName": "x", "AttributeType": "Money", "Precision": 2, "PrecisionSource": 2}
+    limits = AttributeDefinition.model_validate(entry).limits()
+    assert (limits.precision, limits.precision_elsewhere) == (2, True)
+
+
+@pytest.mark.parametrize(
+    ("entry", "kind"),
+    [
+        ({"AttributeType": "Virtual", "AttributeTypeName": {"Value": "FileType"}}, Kind.FILE),
+        ({"AttributeType": "Virtual", "AttributeTypeName": {"Value": "MultiSelectPicklistType"}}, Kind.MULTI_SELECT),
+        ({"AttributeTypeName": "MoneyType"}, Kind.MONEY),
+        ({"@odata.type": "#Microsoft.Dynamics.CRM.MemoAttributeMetadata"}, Kind.MEMO),
+        ({"AttributeType": "PartyList"}, Kind.OTHER),
+        ({}, Kind.UNTOLD),
+    ],
+)
+def test_the_kind_of_a_column_is_found_wherever_it_stands(entry: dict[str, Any], kind: Kind) -> None:
+    assert AttributeDefinition.model_validate({"LogicalName": "x", **entry}).kind is kind
 
 
 async def test_limits_that_a_target_does_not_tell_stay_unknown(target: Target, open_catalog: Open) -> None:

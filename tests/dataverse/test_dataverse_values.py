@@ -181,3 +181,19 @@ def test_a_moment_is_compared_by_the_second() -> None:
     """Dataverse keeps no fractions of a second."""
     moment = datetime(2026, 1, 31, 8, 0, 0, 750_000, tzinfo=UTC)
     assert same(encode(column(Kind.DATETIME), moment), "2026-01-31T08:00:00Z")
+
+
+@pytest.mark.parametrize(
+    ("value", "written"),
+    [
+        ("text", "text"),
+        (Decimal("1.10"), Decimal("1.10")),
+        (7, 7),
+        (True, True),
+        (date(2026, 1, 31), "2026-01-31"),
+        (UUID(int=10), "00000000-0000-0000-0000-00000000000a"),
+    ],
+)
+def test_a_column_of_untold_kind_takes_a_value_in_its_own_form(value: Any, written: Any) -> None:
+    """A target that tells little of its columns is the judge of them itself."""
+    assert encode(column(Kind.UNTOLD), value) == written

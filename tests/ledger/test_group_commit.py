@@ -67,6 +67,23 @@ async def test_what_is_asked_for_during_a_commit_shares_the_next_one(sqlite, dri
     assert len(commits) == 2
 
 
+async def test_those_whom_a_commit_wakes_share_the_next_one_with_those_who_came_meanwhile(sqlite, driver):
+    await driver.bring(*(f"doc-{number}" for number in range(20)))
+    held = await driver.claim()
+    commits = await _commits(sqlite)
+
+    async def two_steps(delivery) -> None:
+        await sqlite.save(Save(delivery, [request(delivery, "r")]))
+        await sqlite.save(Save(end(delivery)))
+
+    early = asyncio.gather(*map(two_steps, held[:10]))
+    while sqlite._writer._waiting or not sqlite._writer._pump:
+        await asyncio.sleep(0)
+    late = asyncio.gather(*(sqlite.save(Save(end(delivery))) for delivery in held[10:]))
+    await asyncio.gather(early, late)
+    assert len(commits) == 2
+
+
 async def test_a_change_that_fails_is_taken_back_and_its_neighbours_are_committed(sqlite, driver):
     await driver.bring("doc-1")
 

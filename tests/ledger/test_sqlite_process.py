@@ -161,6 +161,19 @@ async def test_a_reader_beside_the_service_sees_what_is_committed_and_cannot_wri
         await reader.close()
 
 
+async def test_a_reader_that_closes_last_leaves_the_checkpoint_to_the_next_writer(tmp_path):
+    ledger = await open_ledger(STORE, folder=tmp_path)
+    await Driver(ledger).bring("doc-1")
+    reader = await open_reader(STORE, folder=tmp_path)
+    await reader.counts(T)
+    await ledger.close()
+    log = tmp_path / "data/bridge.db-wal"
+    left = log.read_bytes()
+    await reader.close()
+    assert left
+    assert log.read_bytes() == left
+
+
 async def test_a_reader_reads_what_a_killed_service_left_behind(tmp_path):
     process = await _python(WRITER, tmp_path, 0)
     assert process.stdout is not None

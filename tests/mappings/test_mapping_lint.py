@@ -173,6 +173,12 @@ def test_a_good_file_knows_its_name_text_and_digest():
     assert mapping.warnings == ()
 
 
+def test_a_file_that_many_tenants_share_is_compiled_once():
+    text = f"{HEAD}columns: {{a: id}}\n"
+    assert compile_mapping(text, "shared.yaml") is compile_mapping(text, "shared.yaml")
+    assert compile_mapping(text, "other.yaml").file == "other.yaml"
+
+
 def test_a_byte_order_mark_does_not_move_anything():
     (found,) = findings("columns: {x: 'fields['}", "\ufeff" + HEAD)
     assert (found.line, found.column) == (4, 22)

@@ -43,6 +43,7 @@ class Life:
         self.die_at = die_at
         self.suspensions = 0
         self.dead = False
+        self.buried = False
         self.place = ""
         """Where it died: the functions that were waiting for one another, outermost first."""
         self.files: Files = {}
@@ -114,11 +115,13 @@ class Life:
             if connection._connection is not None:
                 connection._connection.close()
                 connection._connection = None
-        for task, mortal in self._tasks:
-            if not task.done():
-                task._log_destroy_pending = False  # type: ignore[attr-defined]
-                with suppress(BaseException):
-                    mortal.inner.close()
+        self.buried = True
+        pending = [(task, mortal) for task, mortal in self._tasks if not task.done()]
+        for task, mortal in pending:
+            with suppress(BaseException):
+                mortal.inner.close()
+            task.cancel()
+        await asyncio.gather(*(task for task, _ in pending), return_exceptions=True)
         for lock in self.locks:
             lock.release()
         self._tasks.clear()
@@ -135,12 +138,16 @@ class _Mortal(Coroutine[Any, Any, Any]):
         raise NotImplementedError
 
     def send(self, value: Any) -> Any:
+        if self._life.buried:
+            raise StopIteration
         if self._life.dead:
             return _never()
         waited_for = self.inner.send(value)
         return _never() if self._life.suspended(self.inner) else waited_for
 
     def throw(self, *error: Any) -> Any:
+        if self._life.buried:
+            raise StopIteration
         if self._life.dead:
             return _never()
         waited_for = self.inner.throw(*error)
@@ -169,7 +176,10 @@ def _task_factory(
 
 def make_mortal(patch: pytest.MonkeyPatch) -> None:
     """Have lives counted on the running loop, and their ledgers die with them."""
-    asyncio.get_running_loop().set_task_factory(_task_factory)  # type: ignore[arg-type]
+    loop = asyncio.get_running_loop()
+    loop.set_task_factory(_task_factory)  # type: ignore[arg-type]
+    # What is left over of a dead process complains when it is cleared away, and nobody is there to listen.
+    loop.set_exception_handler(lambda _, __: None)
     execute = LedgerConnection._execute
     connect = LedgerConnection._connect
     close = LedgerConnection.close

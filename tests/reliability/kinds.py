@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from random import Random
 
 from bridge.sandbox import SandboxWorld
-from connectors.numora.sandbox.documents import SandboxDocument
+from connectors.numora.sandbox.documents import SandboxDocument, Workspace
 from connectors.numora.sandbox.samples import VENDORS, sample_document
 from tests.reliability.invariants import Content, End, content_of
 
@@ -20,7 +20,7 @@ class Kind:
 
     name: str
     tenant: str
-    story: Callable[[SandboxWorld, SandboxDocument], None]
+    story: Callable[[Workspace, SandboxDocument, SandboxWorld], None]
     document: Callable[[], SandboxDocument]
     end: End = "succeeded"
     before: bool = False
@@ -72,26 +72,22 @@ def _new_vendor() -> SandboxDocument:
     return document
 
 
-def _listed(world: SandboxWorld, document: SandboxDocument) -> None:
+def _listed(workspace: Workspace, document: SandboxDocument, world: SandboxWorld) -> None:
     """It is listed, and that is all."""
 
 
-def _amended(world: SandboxWorld, document: SandboxDocument) -> None:
+def _amended(workspace: Workspace, document: SandboxDocument, world: SandboxWorld) -> None:
     """The reviewer changed a total, an amount of a line, took a line away and added two."""
-    lines = list(document.line_items)
-    changed = {**lines[0], "amount": {"value": 77, "confidence": 1}}
-    world.numora._by_authorization  # noqa: B018 - the workspace is found by tenant below
-    for workspace, _ in world.numora._by_authorization.values():
-        if document.id in workspace.documents:
-            workspace.amend(
-                document.id,
-                fields={"total_amount": {"value": "4,321.00", "confidence": 1}},
-                line_items=[changed, lines[2], _line(lines[0], 4), _line(lines[0], 5)],
-            )
+    first, _, third = document.line_items
+    workspace.amend(
+        document.id,
+        fields={"total_amount": {"value": "4,321.00", "confidence": 1}},
+        line_items=[{**first, "amount": {"value": 77, "confidence": 1}}, third, _line(first, 4), _line(first, 5)],
+    )
 
 
 def _fault(sandbox: str, kind: str, path: str, method: str = "POST", **more: object) -> Callable[..., None]:
-    def story(world: SandboxWorld, _: SandboxDocument) -> None:
+    def story(_: Workspace, __: SandboxDocument, world: SandboxWorld) -> None:
         getattr(world, sandbox).faults.add(kind, times=1, method=method, path=path, **more)
 
     return story

@@ -7,6 +7,7 @@ from itertools import count
 from pathlib import Path
 from random import Random
 from typing import Any
+from uuid import UUID
 
 import pytest
 
@@ -24,6 +25,7 @@ from bridge.sandbox import ENTRA_TENANT, SHIPPED_MAPPINGS, SandboxWorld
 from bridge.wiring import build_destination, build_source
 from connectors import http
 from connectors.building import Surroundings
+from connectors.dataverse.sandbox import writes
 from connectors.http import open_session
 from connectors.pacing import Paces
 from tests.reliability.dying import Files, Life, ledger_files
@@ -42,6 +44,10 @@ MAPPED = {
 
 BATCHED_ABOVE = 2
 """Lines above which the tenant ``batched`` creates by a change set."""
+
+
+BEGINNING: Millis = 1_800_000_000_000
+"""When the first process begins."""
 
 
 class StaticTokens:
@@ -72,14 +78,14 @@ class Stage:
         self.config = config
         self.folder = folder
         self.empty: Files = {}
-        self._moments = count(1_800_000_000_000)
+        self._now = BEGINNING
         self._ids = count(1)
         self._warm: dict[str, tuple[dict[Any, Any], dict[Any, Any], dict[Any, Any]]] = {}
         self._folders = count(1)
 
     def clock(self) -> Millis:
-        """Tell the time: each look at it is a millisecond later than the one before, over every life."""
-        return next(self._moments)
+        """Tell the time. It stands still during a life and is an hour later in the next."""
+        return self._now
 
     def new_folder(self) -> Path:
         """Return a name for a folder that does not exist yet."""
@@ -104,8 +110,14 @@ class Stage:
             await lane.destination.close()
         await session.close()
 
-    async def live(self, life: Life, tenant: str, *, warm: bool = True) -> None:
-        """Be one process: take back what the last one left, poll, deliver until nothing is due, and close."""
+    async def live(self, life: Life, tenant: str, *, depth: int, warm: bool = True) -> None:
+        """Be one process: take back what the last one left, poll, deliver until nothing is due, and close.
+
+        ``depth`` is the number of the process in a row of them. Time, ids and chance are functions of it, so that equal
+        processes do equal things in equal worlds.
+        """
+        self._now = BEGINNING + depth * 3_600_000
+        self._ids = count(depth * 1_000_000)
         session = open_session(self.config.ca_path)
         life.sessions.append(session)
         ledger = await open_sqlite(life.folder / "bridge.db", durable=False)
@@ -122,8 +134,16 @@ class Stage:
         await session.close()
         await ledger.close()
 
+    def determine(self, patch: pytest.MonkeyPatch) -> None:
+        """Have ids that are otherwise random follow from what happened before."""
+        patch.setattr(http, "uuid4", self._request_id)
+        patch.setattr(writes, "uuid4", lambda: UUID(int=self.world.dataverse.store._version))
+
     def _new_id(self) -> str:
         return f"dlv_{next(self._ids):08x}"
+
+    def _request_id(self) -> UUID:
+        return UUID(int=next(self._ids))
 
     def _lane(self, tenant: str, session: Any, *, warm: bool) -> Lane:
         configured = self.config.tenants[tenant]
@@ -169,6 +189,6 @@ def write_stage_config(world: SandboxWorld, folder: Path) -> LoadedConfig:
 
 
 def keep_tls_context(patch: pytest.MonkeyPatch) -> None:
-    """Read the certificates once for all lives: a process does it once as well."""
+    """Read the certificates once for all lives, as a process reads them once."""
     cached: Callable[..., Any] = lru_cache(maxsize=None)(http.tls_context)
     patch.setattr(http, "tls_context", cached)
