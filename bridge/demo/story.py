@@ -23,8 +23,8 @@ _MANY_LINES = 60
 class Story:
     """Sample documents of all three schemas, and the ids of those to which something happens.
 
-    ``rejected`` holds what cannot be written, ``skipped`` is marked as a duplicate, ``struck`` has so many lines that it
-    goes as a change set, whose answer is lost, and its first report meets a 503.
+    ``rejected`` holds what cannot be written, ``skipped`` is marked as a duplicate. ``struck`` has so many lines that
+    it goes as a change set; the answer to that is lost, and its first report meets a 503.
     """
 
     documents: tuple[SandboxDocument, ...]

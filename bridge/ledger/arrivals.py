@@ -5,6 +5,7 @@ back with a higher token was made due by them, and nobody may go on working on a
 """
 
 from collections.abc import Iterable
+
 from msgspec.structs import replace
 
 from bridge.delivery.model import Delivery, Millis, State, Step, Trigger

@@ -77,8 +77,8 @@ async def test_those_whom_a_commit_wakes_share_the_next_one_with_those_who_came_
         await sqlite.save(Save(end(delivery)))
 
     early = asyncio.gather(*map(two_steps, held[:10]))
-    while sqlite._writer._waiting or not sqlite._writer._pump:
-        await asyncio.sleep(0)
+    await asyncio.sleep(0)  # they ask
+    await asyncio.sleep(0)  # and their commit begins
     late = asyncio.gather(*(sqlite.save(Save(end(delivery))) for delivery in held[10:]))
     await asyncio.gather(early, late)
     assert len(commits) == 2

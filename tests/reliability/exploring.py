@@ -3,12 +3,11 @@
 import asyncio
 import os
 from collections import Counter
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from connectors.numora.sandbox.documents import SandboxDocument
-from tests.reliability.dying import Files, Life, ledger_files
+from tests.reliability.dying import Life, ledger_files
 from tests.reliability.invariants import Expected, LedgerFacts, violations
 from tests.reliability.kinds import Kind
 from tests.reliability.stage import Stage
@@ -89,6 +88,7 @@ class Explorer:
         self._document_id = document.id
         workspace = stage.world.workspace(kind.tenant)
         workspace._clock = _early
+        stage.world.numora.outbox.stale_polls = kind.stale_polls
         workspace.add(document)
         files = stage.empty
         if kind.before:
@@ -99,7 +99,6 @@ class Explorer:
             assert await life.run(stage.live(life, kind.tenant, depth=0))
             await life.bury()
             files = ledger_files(folder)
-        stage.world.dataverse.effects.clear()
         kind.story(stage.world.workspace(kind.tenant), self._document, stage.world)
         return Snapshot(stage.world, files)
 
@@ -123,13 +122,11 @@ class Explorer:
         if lived:
             self._check(folder, known.places)
             return True
-        print_ = "each" if ONE_BY_ONE else fingerprint(stage.world, life.files, stage.folder / "look")
-        if ONE_BY_ONE:
-            print_ = f"{len(following)}"
-        if print_ in following:
-            following[print_].ways += known.ways
+        seen = str(len(following)) if ONE_BY_ONE else fingerprint(stage.world, life.files, stage.folder / "look")
+        if seen in following:
+            following[seen].ways += known.ways
         else:
-            following[print_] = _Known(Snapshot(stage.world, life.files), known.ways, (*known.places, life.place))
+            following[seen] = _Known(Snapshot(stage.world, life.files), known.ways, (*known.places, life.place))
         return False
 
     async def _quiet(self) -> None:
@@ -149,16 +146,15 @@ class Explorer:
         effects = Counter((one.kind, one.table, one.columns) for one in stage.world.dataverse.effects)
         if self._baseline is None:
             self._baseline = effects
-        for effect in (effects - self._baseline).elements():
-            wrong.append(f"an effect too many: {effect}")
-        for effect in (self._baseline - effects).elements():
-            wrong.append(f"an effect is missing: {effect}")
+        wrong += [f"an effect too many: {effect}" for effect in (effects - self._baseline).elements()]
+        wrong += [f"an effect is missing: {effect}" for effect in (self._baseline - effects).elements()]
         if wrong:
             where = " and then at ".join(places) or "nowhere"
             self.found.failures += [f"{kind.name}, crashed at {where}: {one}" for one in wrong]
 
 
 def _early() -> float:
+    """Tell the time inside Numora, in seconds: it stands still."""
     return 1_799_999_000.0
 
 
@@ -166,6 +162,3 @@ def refuse_failures(found: Exploration, most: int = 10) -> None:
     """Raise ``AssertionError`` with the first failures, if there are any."""
     shown = "\n".join(found.failures[:most])
     assert not found.failures, f"{len(found.failures)} violations:\n{shown}"
-
-
-Story = Callable[..., None]

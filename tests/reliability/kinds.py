@@ -10,23 +10,30 @@ from connectors.numora.sandbox.samples import VENDORS, sample_document
 from tests.reliability.invariants import Content, End, content_of
 
 
+Story = Callable[[Workspace, SandboxDocument, SandboxWorld], None]
+"""What happens to a document inside Numora, or to the world around it."""
+
+
 @dataclass(frozen=True)
 class Kind:
-    """One document's story. ``before`` happens in peace: what it puts in is delivered to its end by a process of its own.
+    """One document's story.
 
-    ``story`` happens then, and is what the crashes strike. ``end`` is what must have become of the document; with
-    ``revisions`` contents delivered in all and ``callbacks`` outcomes reported.
+    With ``before``, the document as it is put in is delivered in peace, by a process of its own. Then ``story`` happens,
+    and what follows from it is what the crashes strike. ``end`` is what must have become of the document, with
+    ``revisions`` contents delivered in all and ``callbacks`` outcomes reported. Numora lists a document that it took a
+    report of ``stale_polls`` times more.
     """
 
     name: str
     tenant: str
-    story: Callable[[Workspace, SandboxDocument, SandboxWorld], None]
+    story: Story
     document: Callable[[], SandboxDocument]
     end: End = "succeeded"
     before: bool = False
     row: bool = True
     revisions: int = 1
     callbacks: int = 1
+    stale_polls: int = 0
 
     def content(self, document: SandboxDocument) -> Content | None:
         """Return what the row must hold in the end."""
@@ -86,23 +93,65 @@ def _amended(workspace: Workspace, document: SandboxDocument, world: SandboxWorl
     )
 
 
-def _fault(sandbox: str, kind: str, path: str, method: str = "POST", **more: object) -> Callable[..., None]:
-    def story(_: Workspace, __: SandboxDocument, world: SandboxWorld) -> None:
-        getattr(world, sandbox).faults.add(kind, times=1, method=method, path=path, **more)
+def _redated(workspace: Workspace, document: SandboxDocument, world: SandboxWorld) -> None:
+    """The reviewer put in a date that can be read."""
+    workspace.amend(document.id, fields={"invoice_date": {"value": "2026-03-01", "confidence": 1}})
+
+
+def _reopened(workspace: Workspace, document: SandboxDocument, world: SandboxWorld) -> None:
+    """The reviewer reopened the document after it was listed, and the outbox has not noticed yet."""
+    stale_row = document.row()
+    document.status = "review_required"
+    document.forget_encoded()
+    document.keep_row(stale_row)
+
+
+def _and(*stories: Story) -> Story:
+    def story(workspace: Workspace, document: SandboxDocument, world: SandboxWorld) -> None:
+        for one in stories:
+            one(workspace, document, world)
 
     return story
 
+
+def _fault(sandbox: str, kind: str, path: str) -> Story:
+    """The next request to this path meets a fault."""
+
+    def story(_: Workspace, __: SandboxDocument, world: SandboxWorld) -> None:
+        getattr(world, sandbox).faults.add(kind, times=1, method="POST", path=path)
+
+    return story
+
+
+_CREATE = r"/numora_invoices$"
+_BATCH = r"/\$batch$"
+_CALLBACK = r"/delivery$"
 
 KINDS = (
     Kind("a receipt is created", "plain", _listed, _receipt),
     Kind("an invoice is created with its lines", "plain", _listed, _invoice),
     Kind("an invoice with many lines is created as a change set", "batched", _listed, lambda: _invoice(5)),
-    Kind("an invoice is corrected", "plain", _amended, _invoice, before=True, revisions=2, callbacks=2),
-    Kind("an invoice is rejected by the mapping", "plain", _listed, _undated, end="failed", row=False),
-    Kind("an invoice is skipped by its lookup", "skipping", _listed, _unknown_vendor, end="skipped", row=False),
     Kind("an invoice has an alternate key", "keyed", _listed, _invoice),
     Kind("an invoice brings a new vendor", "creating", _listed, _new_vendor),
-    Kind("the answer to a create is lost", "plain", _fault("dataverse", "reset_after", "numora_invoices$"), _invoice),
-    Kind("the answer to a callback is lost", "plain", _fault("numora", "reset_after", "delivery$"), _receipt),
-    Kind("a create takes effect late", "plain", _fault("dataverse", "hang", "numora_invoices$", delay=0.02), _invoice),
+    Kind("an invoice is corrected", "plain", _amended, _invoice, before=True, revisions=2, callbacks=2),
+    Kind("an invoice with an alternate key is corrected", "keyed", _amended, _invoice, before=True, revisions=2, callbacks=2),
+    Kind("an invoice is rejected by the mapping", "plain", _listed, _undated, end="failed", row=False),
+    Kind("a rejected invoice is listed again", "plain", _listed, _undated, end="failed", row=False, before=True),
+    Kind("a rejected invoice is mended", "plain", _redated, _undated, before=True, callbacks=2),
+    Kind("an invoice is skipped by its lookup", "skipping", _listed, _unknown_vendor, end="skipped", row=False),
+    Kind("an invoice was reopened meanwhile", "plain", _reopened, _invoice, end="superseded", row=False, callbacks=0),
+    Kind("a delivered invoice is listed again", "plain", _listed, _invoice, before=True, stale_polls=1),
+    Kind("the answer to a create is lost", "plain", _fault("dataverse", "reset_after", _CREATE), _invoice),
+    Kind("the answer to a create by alternate key is lost", "keyed", _fault("dataverse", "reset_after", _CREATE), _invoice),
+    Kind(
+        "the answer to a correction is lost",
+        "plain",
+        _and(_amended, _fault("dataverse", "reset_after", _BATCH)),
+        _invoice,
+        before=True,
+        revisions=2,
+        callbacks=2,
+    ),
+    Kind("the answer to a callback is lost", "plain", _fault("numora", "reset_after", _CALLBACK), _receipt),
 )
+"""Every kind; the names are those of the table in docs/reliability.md."""

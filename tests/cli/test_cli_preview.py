@@ -1,0 +1,72 @@
+"""``preview``: what a delivery would do, shown and not done."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+from bridge.sandbox import SandboxWorld
+from connectors.numora.sandbox import sample_documents
+from tests.cli.cli_process import command, serving
+
+Configured = Callable[..., Path]
+
+
+async def test_a_preview_shows_how_each_column_comes_about_and_writes_nothing(
+    world: SandboxWorld, configured: Configured
+) -> None:
+    (document,) = sample_documents(1)
+    world.workspace("acme").add(document)
+    config = str(configured())
+    shown = await command("preview", "--config", config, "--tenant", "acme", document.id)
+    assert shown.code == 0, shown.everything
+    (line,) = [line for line in shown.out.splitlines() if line.split()[:1] == ["numora_total"]]
+    written = document.fields["total_amount"]["value"]
+    assert line.split()[1:] == [
+        "fields.total_amount",
+        written,
+        *["as", "decimal", "→", "scale", "2"],
+        written.replace(",", ""),
+    ]
+    assert "numora_Vendor  account  accountnumber = V-" in shown.out
+    assert "The row would be created with " in shown.out
+    assert not world.dataverse.rows("numora_invoice")
+    assert not world.workspace("acme").callbacks
+
+
+async def test_json_keeps_the_digits_of_amounts(world: SandboxWorld, configured: Configured) -> None:
+    (document,) = sample_documents(1)
+    document.fields["total_amount"]["value"] = "12,345,678.90"
+    world.workspace("acme").add(document)
+    shown = await command("preview", "--config", str(configured()), "--tenant", "acme", document.id, "--json")
+    assert json.loads(shown.out)["expected"] == {"state": "succeeded", "operation": "created"}
+    assert '"numora_total":12345678.90' in shown.out
+
+
+async def test_beside_a_running_service_the_difference_to_the_row_is_shown(
+    world: SandboxWorld, configured: Configured
+) -> None:
+    (document,) = sample_documents(1)
+    world.workspace("acme").add(document)
+    config = configured()
+    async with serving(config):
+        assert (await command("poll", "--config", str(config), "--tenant", "acme")).code == 0
+        world.workspace("acme").amend(document.id, fields={"purchase_order": {"value": "PO-NEW"}})
+        shown = await command("preview", "--config", str(config), "--tenant", "acme", document.id)
+    assert shown.code == 0, shown.everything
+    (change,) = [line.split() for line in shown.out.splitlines() if line.endswith("PO-NEW") and " is " not in line][1:]
+    assert change[0] == "numora_purchaseorder"
+    assert "The row would be updated" in shown.out
+
+
+async def test_a_document_that_would_be_rejected_is_exit_code_1(world: SandboxWorld, configured: Configured) -> None:
+    (document,) = sample_documents(1)
+    document.fields["invoice_date"] = {"value": "\x1b[31msoon"}
+    world.workspace("acme").add(document)
+    config = str(configured())
+    shown = await command("preview", "--config", config, "--tenant", "acme", document.id)
+    assert shown.code == 1
+    assert "failed: invoice_date → numora_invoicedate: " in shown.out
+    assert "\x1b" not in shown.out, "a document cannot steer the terminal"
+    unknown = await command("preview", "--config", config, "--tenant", "acme", "no-such-document")
+    assert unknown.code == 1
+    assert "the source has no document 'no-such-document'" in unknown.err
