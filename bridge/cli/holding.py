@@ -3,18 +3,12 @@
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
-from bridge.app import runner_policy
 from bridge.config.loaded import LoadedConfig
 from bridge.delivery.model import Delivery
 from bridge.ledger.open import open_ledger
 from bridge.ledger.protocol import Ledger
 from bridge.runtime import Observers, Runtime
-from connectors.building import Surroundings
-from connectors.http import close_session, open_session
-from connectors.pacing import Paces
-
-STOP_GRACE = 8.0
-"""Seconds that deliveries on their way have to end when the command is broken off."""
+from bridge.serving import STOP_GRACE, running
 
 
 @asynccontextmanager
@@ -35,15 +29,10 @@ async def taken_up(
 
     ``moved_on`` is called with a delivery each time that its way ends or pauses.
     """
-    session = open_session(config.ca_path)
-    try:
-        surroundings = Surroundings(session, Paces(), config.ca_path, lambda *_: None)
-        observers = Observers(moved_on, lambda _: None)
-        runtime = Runtime(config, ledger, surroundings, runner_policy(config), observers)
+    observers = Observers(moved_on, lambda _: None)
+    async with running(config, ledger, observers, lambda *_: None) as runtime:
         try:
             await runtime.take_up()
             yield runtime
         finally:
             await runtime.stop(STOP_GRACE)
-    finally:
-        await close_session(session)

@@ -1,10 +1,9 @@
 """Picks up changed configuration files while the bridge runs."""
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
-
-import structlog
 
 from bridge.config.files import Stamp, stamps
 from bridge.config.load import load_tolerant
@@ -13,7 +12,7 @@ from mappings.findings import Finding
 
 OnChange = Callable[[LoadedConfig, tuple[Finding, ...]], Awaitable[None]]
 
-_log = structlog.get_logger(__name__)
+_log = logging.getLogger(__name__)
 
 
 class ConfigWatcher:
@@ -75,7 +74,7 @@ class ConfigWatcher:
                     now = dict(self._seen)
                 last = now
             except Exception:  # noqa: BLE001 (whatever fails here, the next change must still be seen)
-                _log.exception("config_reload_failed")
+                _log.exception("the configuration could not be reloaded; the one before stays in force")
                 self._seen = await asyncio.to_thread(stamps, self._seen)
 
     async def _wait(self) -> bool:

@@ -1,11 +1,10 @@
 """Numora as a ``Source``: where reviewed documents are listed, read, and reported back to."""
 
+import logging
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final
-
-import structlog
 
 from connectors.http import Answer, HttpPeer, Wire
 from connectors.numora.addresses import Addresses
@@ -38,7 +37,7 @@ NOT_DELIVERABLE: Final = frozenset({"processing", "review_required", "failed"})
 PROBE_DOCUMENT: Final = "numora-bridge-probe"
 """An id that no document has: its 404 proves that the key was accepted."""
 
-_log = structlog.get_logger(__name__)
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,10 +196,9 @@ class NumoraSource:
         address = self._addresses.named(listing.result_url)
         if address is None:
             _log.warning(
-                "numora_result_url_refused",
-                document_id=listing.document_id,
-                advice="Numora named an address for the result that is not on base_url's origin. The API key does "
-                "not go there; the standard path is read instead.",
+                "numora named an address for the result of document %s that is not on base_url's origin; the API key "
+                "does not go there, and the standard path is read instead",
+                listing.document_id,
             )
         return address
 

@@ -1,16 +1,16 @@
 """Reading lists: the outbox page with its cursor in either place, and the delivery history in any of its forms."""
 
+import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import structlog
 from pydantic import ValidationError
 
 from connectors.numora.models import OutboxAnswer, OutboxRow, understand
 from connectors.outcome import TransientError
 from connectors.ports import Listing, OutboxPage
 
-_log = structlog.get_logger(__name__)
+_log = logging.getLogger(__name__)
 
 
 def to_page(answer: object, sent_cursor: str | None) -> OutboxPage:
@@ -30,13 +30,12 @@ def to_page(answer: object, sent_cursor: str | None) -> OutboxPage:
                 "if it stays so, compare the page with docs/numora.md.",
             )
         _log.warning(
-            "numora_rows_without_id",
-            left_out=len(rows) - len(listings),
-            advice="Numora listed entries that name no document. Ask Numora which documents these are.",
+            "numora listed %d entries that name no document; ask Numora which documents these are",
+            len(rows) - len(listings),
         )
     next_cursor = (page.meta and page.meta.next_cursor) or page.next_cursor or None
     if next_cursor is not None and next_cursor == sent_cursor:
-        _log.warning("numora_cursor_repeated", advice="Numora gave back the cursor it was sent. The window ends here.")
+        _log.warning("numora gave back the cursor that it was sent; the window ends here")
         next_cursor = None
     return OutboxPage(listings, next_cursor)
 

@@ -23,7 +23,6 @@ tests:
 async def test_the_shipped_mappings_pass_their_own_tests() -> None:
     tested = await command("mapping", "test", *map(str, sorted(LIBRARY.glob("*.yaml"))))
     assert tested.code == 0, tested.everything
-    assert "ok: an invoice" not in tested.err
     assert tested.out.splitlines()[-1].endswith(" 0 failed")
 
 

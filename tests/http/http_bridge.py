@@ -10,16 +10,16 @@ import aiohttp
 import msgspec
 from yarl import URL
 
-from bridge.app import running
 from bridge.config.load import load_config
 from bridge.http.keys import keys_of
 from bridge.http.server import HttpServer
 from bridge.ledger.open import temporary_ledger
 from bridge.ledger.protocol import Ledger
 from bridge.metrics import Metrics
-from bridge.runtime import Runtime
+from bridge.runtime import Observers, Runtime
 from bridge.sandbox import OPERATOR_KEY, SandboxWorld
 from bridge.service import Service
+from bridge.serving import running
 from connectors.numora.sandbox.documents import SandboxDocument
 from connectors.numora.sandbox.samples import sample_documents
 
@@ -98,7 +98,9 @@ async def running_bridge(world: SandboxWorld, folder: Path, **config: Any) -> As
     server = HttpServer("127.0.0.1", 0, metrics)
     await server.start()
     try:
-        async with temporary_ledger() as ledger, running(loaded, ledger, metrics) as runtime:
+        async with temporary_ledger() as ledger, running(
+            loaded, ledger, Observers(metrics.delivery_moved_on, metrics.blocked), metrics.observe_request
+        ) as runtime:
             await runtime.start()
             service = Service(runtime, ledger)
             server.attach(service, keys_of(loaded))

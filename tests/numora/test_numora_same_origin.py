@@ -1,7 +1,6 @@
 """The API key goes to the configured origin and nowhere else, however an address for it is spelt."""
 
 import pytest
-import structlog
 
 from connectors.numora.addresses import Addresses
 from connectors.numora.sandbox import NumoraSandbox, SandboxDocument
@@ -88,7 +87,7 @@ def test_an_ipv6_origin_is_known(named):
     assert Addresses("https://[2001:db8::1]:8443").named(named) == "https://[2001:db8::1]:8443/v1/x"
 
 
-async def test_the_key_never_reaches_another_server_and_the_document_is_read_all_the_same(numora, source, log):
+async def test_the_key_never_reaches_another_server_and_the_document_is_read_all_the_same(numora, source, log, caplog):
     async with NumoraSandbox() as stranger:
         tricks = [
             f"{stranger.url}/v1/documents/{{id}}/result",
@@ -105,11 +104,11 @@ async def test_the_key_never_reaches_another_server_and_the_document_is_read_all
             numora.add(
                 SandboxDocument(document_id, "receipt_v1", {"total_amount": 1}, result_url=trick.format(id=document_id))
             )
-        with structlog.testing.capture_logs() as logs:
-            page = await source.list_outbox(None)
-            documents = [await source.fetch(listing, log) for listing in page.listings]
+        page = await source.list_outbox(None)
+        documents = [await source.fetch(listing, log) for listing in page.listings]
 
     assert [document.id for document in documents] == [f"doc_{number}" for number in range(len(tricks))]
     assert stranger.requests.total == 0
-    assert [entry["event"] for entry in logs] == ["numora_result_url_refused"] * len(tricks)
-    assert {entry["document_id"] for entry in logs} == {document.id for document in documents}
+    warned = [message for message in caplog.messages if "not on base_url's origin" in message]
+    assert len(warned) == len(tricks)
+    assert all(any(document.id in message for message in warned) for document in documents)

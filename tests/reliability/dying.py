@@ -53,6 +53,16 @@ class Life:
         self.connections: list[LedgerConnection] = []
         self.locks: list[ProcessLock] = []
         self._died = asyncio.get_running_loop().create_future()
+        self._moment: tuple[int, Callable[[], None]] | None = None
+
+    def at(self, suspension: int, happens: Callable[[], None]) -> None:
+        """Have something happen in the world at a suspension."""
+        self._moment = (suspension, happens)
+
+    def kill(self) -> None:
+        """Die here and now; called from outside of the process."""
+        self.place = "wherever it waited"
+        self._die()
 
     async def run(self, main: Coroutine[Any, Any, None]) -> bool:
         """Run ``main`` as this process until it is over, or dead. Tells whether it lived to its end.
@@ -79,6 +89,8 @@ class Life:
     def suspended(self, coroutine: Any) -> bool:
         """Count a suspension; tell whether the process died of it."""
         self.suspensions += 1
+        if self._moment is not None and self.suspensions == self._moment[0]:
+            self._moment[1]()
         if self.suspensions == self.die_at:
             self.place = place_of(coroutine)
             self._die()

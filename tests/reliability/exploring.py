@@ -6,6 +6,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from bridge.sandbox import SandboxWorld
 from connectors.numora.sandbox.documents import SandboxDocument
 from tests.reliability.dying import Life, ledger_files
 from tests.reliability.invariants import Expected, LedgerFacts, violations
@@ -116,7 +117,7 @@ class Explorer:
         life = Life(folder, die_at=die_at)
         try:
             lived = await life.run(stage.live(life, self._kind.tenant, depth=depth, warm=warm))
-            await self._quiet()
+            await quiet(stage.world)
         finally:
             await life.bury()
         if lived:
@@ -129,21 +130,13 @@ class Explorer:
             following[seen] = _Known(Snapshot(stage.world, life.files), known.ways, (*known.places, life.place))
         return False
 
-    async def _quiet(self) -> None:
-        """Let arrive what a dead process had sent: a kernel delivers it all the same."""
-        world = self._stage.world
-        quiet = 0
-        while quiet < _QUIET_TURNS:
-            await asyncio.sleep(0)
-            quiet = quiet + 1 if not (world.numora.in_flight or world.dataverse.in_flight) else 0
-
     def _check(self, folder: Path, places: tuple[str, ...]) -> None:
         stage, kind, document = self._stage, self._kind, self._document
         expected = Expected(
             kind.tenant, document.id, kind.end, kind.content(document), kind.revisions, kind.callbacks
         )
         wrong = violations(stage.world, LedgerFacts.read(folder / "bridge.db"), [expected])
-        effects = Counter((one.kind, one.table, one.columns) for one in stage.world.dataverse.effects)
+        effects = effects_of(stage.world)
         if self._baseline is None:
             self._baseline = effects
         wrong += [f"an effect too many: {effect}" for effect in (effects - self._baseline).elements()]
@@ -151,6 +144,19 @@ class Explorer:
         if wrong:
             where = " and then at ".join(places) or "nowhere"
             self.found.failures += [f"{kind.name}, crashed at {where}: {one}" for one in wrong]
+
+
+async def quiet(world: SandboxWorld) -> None:
+    """Let arrive what a dead process had sent: a kernel delivers it all the same."""
+    turns = 0
+    while turns < _QUIET_TURNS:
+        await asyncio.sleep(0)
+        turns = turns + 1 if not (world.numora.in_flight or world.dataverse.in_flight) else 0
+
+
+def effects_of(world: SandboxWorld) -> Counter[tuple[str, str, tuple[str, ...]]]:
+    """Count what was done to rows: the kind, the table, the columns."""
+    return Counter((one.kind, one.table, one.columns) for one in world.dataverse.effects)
 
 
 def _early() -> float:

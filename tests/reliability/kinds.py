@@ -155,3 +155,17 @@ KINDS = (
     Kind("the answer to a callback is lost", "plain", _fault("numora", "reset_after", _CALLBACK), _receipt),
 )
 """Every kind; the names are those of the table in docs/reliability.md."""
+
+LATE = tuple(
+    (kind, write)
+    for kind in KINDS
+    for name, write in (
+        ("an invoice is created with its lines", _CREATE),
+        ("an invoice with many lines is created as a change set", _BATCH),
+        ("an invoice has an alternate key", _CREATE),
+        ("an invoice brings a new vendor", r"/accounts$"),
+        ("an invoice is corrected", _BATCH),
+    )
+    if kind.name == name
+)
+"""Kinds whose write may commit late, with the expression that finds it among the requests to Dataverse."""

@@ -1,0 +1,95 @@
+"""The service behind the HTTP server: what is started in which order, and what is let go of at the end."""
+
+import asyncio
+import logging
+import signal
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from random import Random
+
+from bridge.config.loaded import LoadedConfig
+from bridge.config.watch import ConfigWatcher, OnChange
+from bridge.delivery.retry import RetrySchedule
+from bridge.http.keys import keys_of
+from bridge.http.server import HttpServer
+from bridge.ids import new_delivery_id, now_millis
+from bridge.ledger.open import open_ledger
+from bridge.ledger.protocol import Ledger
+from bridge.log import configure, redaction
+from bridge.metrics import Metrics
+from bridge.pipeline.runner import RunnerPolicy
+from bridge.runtime import Observers, Runtime
+from bridge.schedule.retention import Retention
+from bridge.service import Service
+from connectors.building import Surroundings
+from connectors.http import Observer, close_session, open_session
+from connectors.pacing import Paces
+from mappings.findings import Finding
+
+log = logging.getLogger(__name__)
+
+STOP_GRACE = 8.0
+"""Seconds that deliveries on their way have to end after a SIGTERM; what remains of ten seconds is for letting go."""
+
+
+def runner_policy(config: LoadedConfig) -> RunnerPolicy:
+    """Return what decides about time and chance in a real process."""
+    return RunnerPolicy(now_millis, new_delivery_id, Random(), RetrySchedule.of(config.bridge.retry.schedule))
+
+
+@asynccontextmanager
+async def running(
+    config: LoadedConfig, ledger: Ledger, observers: Observers, observe_request: Observer
+) -> AsyncIterator[Runtime]:
+    """Put the tenants together on an open ledger; nothing is started. Closes the connections at the end."""
+    session = open_session(config.ca_path)
+    try:
+        surroundings = Surroundings(session, Paces(), config.ca_path, observe_request)
+        yield Runtime(config, ledger, surroundings, runner_policy(config), observers)
+    finally:
+        await close_session(session)
+
+
+@asynccontextmanager
+async def serving(
+    config: LoadedConfig, path: Path, environ: Mapping[str, str], server: HttpServer, metrics: Metrics
+) -> AsyncIterator[Runtime]:
+    """Start everything behind the server, and end it in turn: what is on its way first, the ledger last.
+
+    Raises ``LedgerError`` for a ledger that cannot be used.
+    """
+    configure(config.bridge.log.format, config.bridge.log.level)
+    redaction.learn(config.secrets())
+    for warning in config.warnings:
+        log.warning("configuration: %s", warning)
+    async with AsyncExitStack() as stack:
+        ledger = await open_ledger(config.bridge.store, folder=config.folder)
+        stack.push_async_callback(ledger.close)
+        observers = Observers(metrics.delivery_moved_on, metrics.blocked)
+        runtime = await stack.enter_async_context(running(config, ledger, observers, metrics.observe_request))
+        server.attach(Service(runtime, ledger), keys_of(config))
+        await runtime.start()
+        stack.push_async_callback(runtime.stop, STOP_GRACE)
+        retention = Retention(ledger, now_millis, lambda: runtime.config.bridge.retention)
+        retention.start()
+        stack.push_async_callback(retention.stop)
+        watcher = ConfigWatcher(config, path, environ, _following(runtime, server))
+        watcher.start()
+        stack.push_async_callback(watcher.close)
+        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, watcher.trigger)
+        log.info("numora-bridge serves %d tenants at %s", len(runtime.lines), server.url)
+        yield runtime
+        log.info("numora-bridge stops; deliveries on their way have %.0f s to end", STOP_GRACE)
+        server.detach()
+
+
+def _following(runtime: Runtime, server: HttpServer) -> OnChange:
+    """Return what brings runtime and server in step with a newer configuration."""
+
+    async def follow(newer: LoadedConfig, findings: tuple[Finding, ...]) -> None:
+        redaction.learn(newer.secrets())
+        await runtime.reconfigure(newer, findings)
+        server.set_keys(keys_of(newer))
+
+    return follow
