@@ -2,8 +2,8 @@
 
 A script as a careful person writes it with aiohttp and the standard library. It sends the row and the lines that the
 shipped invoice mapping makes, under ids that repeat, with the headers that both sides ask for, and a request id on
-every call. It has no ledger, no mapping file, no retry, no limits. Every line on standard input makes it empty the outbox
-once.
+every call. It has no ledger, no mapping file, no retry, no limits. Every line on standard input makes it empty the
+outbox once.
 """
 
 import asyncio

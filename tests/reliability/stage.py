@@ -143,7 +143,7 @@ class Stage:
         return f"dlv_{next(self._ids):08x}"
 
     def _request_id(self) -> UUID:
-        return UUID(int=next(self._ids))
+        return UUID(int=next(self._ids) << 64)
 
     def _lane(self, tenant: str, session: Any, *, warm: bool) -> Lane:
         configured = self.config.tenants[tenant]
