@@ -23,6 +23,8 @@ from bridge.runtime import Observers, Runtime
 from bridge.schedule.retention import Retention
 from bridge.service import Service
 from connectors.building import Surroundings
+from connectors.egress import GuardedSessions
+from connectors.files import FileFetcher
 from connectors.http import Observer, close_session, open_session
 from connectors.pacing import Paces
 from mappings.findings import Finding
@@ -43,11 +45,19 @@ async def running(
     config: LoadedConfig, ledger: Ledger, observers: Observers, observe_request: Observer
 ) -> AsyncIterator[Runtime]:
     """Put the tenants together on an open ledger; nothing is started. Closes the connections at the end."""
-    session = open_session(config.ca_path)
-    try:
-        surroundings = Surroundings(session, Paces(), config.ca_path, observe_request)
+    async with connections(config, observe_request) as surroundings:
         yield Runtime(config, ledger, surroundings, runner_policy(config), observers)
+
+
+@asynccontextmanager
+async def connections(config: LoadedConfig, observe_request: Observer) -> AsyncIterator[Surroundings]:
+    """Open what every connector of a process shares, and close it at the end."""
+    session = open_session(config.ca_path)
+    guarded = GuardedSessions(config.bridge.allow_hosts, config.ca_path)
+    try:
+        yield Surroundings(session, Paces(), config.ca_path, observe_request, FileFetcher(guarded))
     finally:
+        await guarded.close()
         await close_session(session)
 
 

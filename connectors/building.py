@@ -9,6 +9,7 @@ from typing import Any
 
 import aiohttp
 
+from connectors.files import FileFetcher
 from connectors.http import HttpPeer, Observer, Wire
 from connectors.pacing import Paces
 
@@ -17,13 +18,15 @@ from connectors.pacing import Paces
 class Surroundings:
     """What the process shares among its connectors.
 
-    ``session`` is the one pool of connections, ``paces`` the limits of each identity, ``ca_file`` further certificates.
+    ``session`` is the one pool of connections, ``paces`` the limits of each identity, ``ca_file`` further certificates,
+    ``fetch_file`` the way to files that documents name; None where none are fetched.
     """
 
     session: aiohttp.ClientSession
     paces: Paces
     ca_file: Path | None
     observe: Observer
+    fetch_file: FileFetcher | None = None
 
     def peer(self, wire: Wire, identity: str, *, concurrency: int, ceiling: int | None = None) -> HttpPeer:
         """Return the way to one outside system, used with one identity by one tenant.

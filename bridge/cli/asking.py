@@ -7,10 +7,8 @@ from bridge.config.loaded import LoadedConfig, Tenant
 from bridge.ids import now_millis
 from bridge.pipeline.gates import Gates
 from bridge.pipeline.lane import Lane
+from bridge.serving import connections
 from bridge.wiring import build_destination, build_source
-from connectors.building import Surroundings
-from connectors.http import close_session, open_session
-from connectors.pacing import Paces
 
 _NO_PROBES = 30_000
 
@@ -18,21 +16,19 @@ _NO_PROBES = 30_000
 @asynccontextmanager
 async def lanes(config: LoadedConfig) -> AsyncIterator[Callable[[Tenant], Lane]]:
     """Give a function that puts a tenant's lane together; all of them are closed at the end."""
-    session = open_session(config.ca_path)
-    surroundings = Surroundings(session, Paces(), config.ca_path, lambda *_: None)
     opened: list[Lane] = []
+    async with connections(config, lambda *_: None) as surroundings:
 
-    def lane(tenant: Tenant) -> Lane:
-        source = build_source(tenant, surroundings)
-        destination = build_destination(tenant, surroundings)
-        gates = Gates(now_millis, _NO_PROBES, lambda *_: None)
-        opened.append(Lane(tenant.id, source, destination, tenant.mappings, gates))
-        return opened[-1]
+        def lane(tenant: Tenant) -> Lane:
+            source = build_source(tenant, surroundings)
+            destination = build_destination(tenant, surroundings)
+            gates = Gates(now_millis, _NO_PROBES, lambda *_: None)
+            opened.append(Lane(tenant.id, source, destination, tenant.mappings, gates))
+            return opened[-1]
 
-    try:
-        yield lane
-    finally:
-        for each in opened:
-            await each.source.close()
-            await each.destination.close()
-        await close_session(session)
+        try:
+            yield lane
+        finally:
+            for each in opened:
+                await each.source.close()
+                await each.destination.close()

@@ -2,26 +2,17 @@
 
 from base64 import b64encode
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from urllib.parse import quote
 
 from connectors.dataverse.client import JSON_HEADERS, DataverseClient, escaped
 from connectors.dataverse.keys import note_id
 from connectors.dataverse.prepared import PreparedRow
 from connectors.dataverse.refusals import outcome_of, refusal_of
+from connectors.files import FetchedFile
 from connectors.http import encode_json
 from connectors.outcome import BlockedError
 from connectors.ports import RequestLog
 from mappings.plan import AttachmentPlan
-
-
-@dataclass(frozen=True, slots=True)
-class FetchedFile:
-    """A file that was fetched: its bytes, a name to show and its media type."""
-
-    content: bytes
-    name: str
-    media_type: str
 
 
 FetchFile = Callable[[str], Awaitable[FetchedFile]]

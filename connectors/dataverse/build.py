@@ -28,4 +28,4 @@ def build_destination(
         authority=auth.authority,
         ca_file=surroundings.ca_file,
     )
-    return DataverseDestination(settings, peer, tokens)
+    return DataverseDestination(settings, peer, tokens, fetch_file=surroundings.fetch_file)

@@ -61,7 +61,8 @@ OUTCOME_CODES: Final[Mapping[str, OutcomeCode]] = {
     "numora_unauthorized": OutcomeCode(
         (BlockedError,),
         "Numora does not accept the API key.",
-        "Put a valid key into `source.api_key`; a changed secret file is picked up with the next change or SIGHUP.",
+        "Put a valid key into `source.api_key`. A changed secret file is picked up while running, a changed "
+        "environment at the next start.",
     ),
     "numora_unavailable": OutcomeCode(
         (TransientError,),

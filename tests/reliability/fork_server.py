@@ -3,7 +3,7 @@
 Reads one JSON object a line from standard input and answers each with one: ``{"fork": "cold" | "warm", "log": path}``
 is answered with ``{"pid": …}``, ``{"reap": pid}`` with ``{"status": …}`` once that child has ended.
 
-A *cold* child is the service itself, from reading its files on. A *warm* one begins with the configuration read, an
+A *cold* child is the service itself, from reading its configuration on. A *warm* one begins with the configuration, an
 access token and the tables' definitions, as this process got them, so that it is at work within milliseconds and a kill
 strikes the work; everything else in it is as in the service, the threads of its ledger included.
 """
@@ -12,6 +12,7 @@ import asyncio
 import os
 import signal
 import sys
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -25,11 +26,10 @@ from bridge.config.loaded import LoadedConfig, Tenant
 from bridge.ledger.open import open_ledger
 from bridge.log import configure, redaction
 from bridge.runtime import Observers
-from bridge.serving import running
+from bridge.serving import connections, running
 from bridge.wiring import build_destination
+from connectors import http
 from connectors.building import Surroundings
-from connectors.http import close_session, open_session
-from connectors.pacing import Paces
 
 Warmth = dict[str, tuple[str, float, dict[Any, Any], dict[Any, Any]]]
 """For each tenant: an access token, when it expires, the tables, and which columns' limits are known."""
@@ -37,20 +37,18 @@ Warmth = dict[str, tuple[str, float, dict[Any, Any], dict[Any, Any]]]
 
 async def warm_up(config: LoadedConfig) -> Warmth:
     """Log in and read the tables once, for every warm child."""
-    session = open_session(config.ca_path)
-    surroundings = Surroundings(session, Paces(), config.ca_path, lambda *_: None)
     warmth: Warmth = {}
-    for tenant in config.tenants.values():
-        destination: Any = build_destination(tenant, surroundings)
-        for mapping in tenant.mappings.values():
-            await destination.check(mapping)
-        for name in ("account", "numora_invoiceline"):
-            table = await destination._catalog.table(name)
-            await destination._catalog.settled(name, list(table.attributes))
-        tokens, catalog = destination._client._tokens, destination._catalog
-        warmth[tenant.id] = (tokens._token, tokens._expires_at, dict(catalog._entries), dict(catalog._settled))
-        await destination.close()
-    await close_session(session)
+    async with connections(config, _unobserved) as surroundings:
+        for tenant in config.tenants.values():
+            destination: Any = build_destination(tenant, surroundings)
+            for mapping in tenant.mappings.values():
+                await destination.check(mapping)
+            for name in ("account", "numora_invoiceline"):
+                table = await destination._catalog.table(name)
+                await destination._catalog.settled(name, list(table.attributes))
+            tokens, catalog = destination._client._tokens, destination._catalog
+            warmth[tenant.id] = (tokens._token, tokens._expires_at, dict(catalog._entries), dict(catalog._settled))
+            await destination.close()
     return warmth
 
 
@@ -109,6 +107,7 @@ def child(kind: str, log: str, path: Path, config: LoadedConfig, warmth: Warmth)
 def main() -> None:
     """Fork children until standard input ends."""
     path = Path(sys.argv[1])
+    http.tls_context = lru_cache(maxsize=None)(http.tls_context)
     config = load_config(path, os.environ)
     warmth = asyncio.run(warm_up(config))
     tell({"ready": True})

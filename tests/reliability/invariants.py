@@ -94,9 +94,9 @@ class LedgerFacts:
     requests: frozenset[str]
 
     @classmethod
-    def read(cls, path: Path) -> "LedgerFacts":
-        """Read a ledger that nobody has open, or that is at rest."""
-        with closing(sqlite3.connect(path)) as connection:
+    def read(cls, path: Path, *, live: bool = False) -> "LedgerFacts":
+        """Read a ledger; a ``live`` one, which a process has open, in a way that can change nothing about it."""
+        with closing(sqlite3.connect(f"file:{path}?mode={'ro' if live else 'rw'}", uri=True)) as connection:
             connection.row_factory = sqlite3.Row
             deliveries = [dict(row) for row in connection.execute("SELECT * FROM deliveries ORDER BY seq")]
             requests = frozenset(row[0] for row in connection.execute("SELECT id FROM requests"))

@@ -13,7 +13,7 @@ import pytest
 
 from bridge.config.load import load_config
 from bridge.config.loaded import LoadedConfig
-from bridge.delivery.model import Delivery, Millis
+from bridge.delivery.model import Millis
 from bridge.delivery.retry import RetrySchedule
 from bridge.ledger.open import open_sqlite
 from bridge.pipeline.gates import Gates
@@ -22,12 +22,11 @@ from bridge.pipeline.poller import Poller
 from bridge.pipeline.runner import DeliveryRunner, RunnerPolicy
 from bridge.pipeline.worker import LaneWorker
 from bridge.sandbox import ENTRA_TENANT, SHIPPED_MAPPINGS, SandboxWorld
+from bridge.serving import connections
 from bridge.wiring import build_destination, build_source
 from connectors import http
 from connectors.building import Surroundings
 from connectors.dataverse.sandbox import writes
-from connectors.http import open_session
-from connectors.pacing import Paces
 from tests.reliability.dying import Files, Life, ledger_files
 
 _LIBRARY = Path(__file__).parents[2] / "mappings" / "library"
@@ -97,18 +96,17 @@ class Stage:
         ledger = await open_sqlite(folder / "bridge.db", durable=False)
         await ledger.close()
         self.empty = ledger_files(folder)
-        session = open_session(self.config.ca_path)
-        for tenant in self.config.tenants:
-            lane = self._lane(tenant, session, warm=False)
-            for mapping in lane.mappings.values():
-                await lane.verify(mapping)
-            catalog = lane.destination._catalog  # type: ignore[attr-defined]
-            for table in ("account", "numora_invoiceline"):
-                known = await catalog.table(table)
-                await catalog.settled(table, list(known.attributes))
-            self._warm[tenant] = (dict(catalog._entries), dict(catalog._settled), dict(lane._verified))
-            await lane.destination.close()
-        await session.close()
+        async with connections(self.config, _unobserved) as surroundings:
+            for tenant in self.config.tenants:
+                lane = self._lane(tenant, surroundings, warm=False)
+                for mapping in lane.mappings.values():
+                    await lane.verify(mapping)
+                catalog = lane.destination._catalog  # type: ignore[attr-defined]
+                for table in ("account", "numora_invoiceline"):
+                    known = await catalog.table(table)
+                    await catalog.settled(table, list(known.attributes))
+                self._warm[tenant] = (dict(catalog._entries), dict(catalog._settled), dict(lane._verified))
+                await lane.destination.close()
 
     async def live(self, life: Life, tenant: str, *, depth: int, warm: bool = True) -> None:
         """Be one process: take back what the last one left, poll, deliver until nothing is due, and close.
@@ -118,21 +116,19 @@ class Stage:
         """
         self._now = BEGINNING + depth * 3_600_000
         self._ids = count(depth * 1_000_000)
-        session = open_session(self.config.ca_path)
-        life.sessions.append(session)
-        ledger = await open_sqlite(life.folder / "bridge.db", durable=False)
-        await ledger.take_back(self.clock())
-        lane = self._lane(tenant, session, warm=warm)
-        policy = RunnerPolicy(self.clock, self._new_id, Random(0), RetrySchedule.of([timedelta(0)] * 12))
-        worker = LaneWorker(
-            lane, ledger, DeliveryRunner(ledger, policy), self.clock, capacity=4, listener=_unobserved
-        )
-        await Poller(ledger, self.clock, self._new_id).poll(lane, worker.wake)
-        await worker.run_until_idle()
-        await lane.source.close()
-        await lane.destination.close()
-        await session.close()
-        await ledger.close()
+        async with connections(self.config, _unobserved) as surroundings:
+            life.sessions.append(surroundings.session)
+            ledger = await open_sqlite(life.folder / "bridge.db", durable=False)
+            await ledger.take_back(self.clock())
+            lane = self._lane(tenant, surroundings, warm=warm)
+            policy = RunnerPolicy(self.clock, self._new_id, Random(0), RetrySchedule.of([timedelta(0)] * 12))
+            runner = DeliveryRunner(ledger, policy)
+            worker = LaneWorker(lane, ledger, runner, self.clock, capacity=4, listener=_unobserved)
+            await Poller(ledger, self.clock, self._new_id).poll(lane, worker.wake)
+            await worker.run_until_idle()
+            await lane.source.close()
+            await lane.destination.close()
+            await ledger.close()
 
     def determine(self, patch: pytest.MonkeyPatch) -> None:
         """Have ids that are otherwise random follow from what happened before."""
@@ -145,9 +141,8 @@ class Stage:
     def _request_id(self) -> UUID:
         return UUID(int=next(self._ids) << 64)
 
-    def _lane(self, tenant: str, session: Any, *, warm: bool) -> Lane:
+    def _lane(self, tenant: str, surroundings: Surroundings, *, warm: bool) -> Lane:
         configured = self.config.tenants[tenant]
-        surroundings = Surroundings(session, Paces(), self.config.ca_path, lambda *_: None)
         source = build_source(configured, surroundings)
         destination: Any = build_destination(configured, surroundings)
         gates = Gates(self.clock, 1000, lambda *_: None)
@@ -162,7 +157,7 @@ class Stage:
         return lane
 
 
-def _unobserved(_: Delivery) -> None:
+def _unobserved(*_: object) -> None:
     """Nobody watches."""
 
 

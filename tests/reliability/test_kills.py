@@ -1,0 +1,169 @@
+"""A bridge that is killed again and again, by SIGKILL, while documents flow in and one request in twenty fails.
+
+The processes are real, as are their deaths; ``fork_server.py`` makes them start quickly. The sandboxes live in this
+process and keep journals; ``invariants.py`` is the oracle.
+"""
+
+import asyncio
+import json
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import pytest
+
+from bridge.sandbox import SandboxWorld
+from connectors.numora.sandbox import OutboxRules
+from connectors.sandbox.faults import FaultKind
+from tests.reliability.conftest import Counted
+from tests.reliability.flow import Flow
+from tests.reliability.invariants import LedgerFacts, leaks, secrets_of, violations
+
+ROOT = Path(__file__).parents[2]
+
+KILLS = int(os.environ.get("RELIABILITY_KILLS", "1000"))
+
+TENANTS = ("acme", "bolt")
+
+FAULTS: tuple[tuple[FaultKind, dict[str, Any]], ...] = (
+    ("status_before", {}),
+    ("status_after", {"status": 500}),
+    ("reset_before", {}),
+    ("reset_after", {}),
+    ("truncated", {}),
+    ("html_502", {}),
+    ("html_502_after", {}),
+    ("hang", {"delay": 0.03}),
+    ("hang_after", {"delay": 0.03}),
+)
+
+RATE = 0.05 / len(FAULTS)
+
+WARM_FOR, COLD_FOR = 0.12, 0.25
+"""Seconds after its fork within which a child is killed: at any moment of them alike."""
+
+PATIENCE = 60.0
+
+
+class Forks:
+    """The process that forks the children, spoken to over its pipes."""
+
+    def __init__(self, process: asyncio.subprocess.Process, log: Path) -> None:
+        self._process = process
+        self._log = log
+
+    async def ask(self, **order: Any) -> dict[str, Any]:
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.write(json.dumps(order).encode() + b"\n")
+        return json.loads(await self._process.stdout.readline())
+
+    async def fork(self, kind: str) -> int:
+        return (await self.ask(fork=kind, log=str(self._log)))["pid"]
+
+    async def end(self, pid: int, number: signal.Signals) -> int:
+        os.kill(pid, number)
+        return (await self.ask(reap=pid))["status"]
+
+
+@asynccontextmanager
+async def forks(config: Path, log: Path) -> AsyncIterator[Forks]:
+    pipe = asyncio.subprocess.PIPE
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "tests.reliability.fork_server", str(config), stdin=pipe, stdout=pipe, cwd=ROOT
+    )
+    assert process.stdin is not None
+    assert process.stdout is not None
+    try:
+        assert json.loads(await process.stdout.readline()) == {"ready": True}
+        yield Forks(process, log)
+    finally:
+        process.stdin.close()
+        await process.wait()
+
+
+def ledger_of(config: Path) -> Path:
+    return config / "data" / "bridge.db"
+
+
+async def until_all_is_well(world: SandboxWorld, flow: Flow, ledger: Path) -> None:
+    """Wait until the oracle is content. Fails with what is wrong once nothing moves any more."""
+    still, seen = 0.0, -1
+    while True:
+        wrong = violations(world, LedgerFacts.read(ledger, live=True), flow.expected())
+        if not wrong:
+            return
+        seen, still = (flow.reported(), 0.0) if flow.reported() != seen else (seen, still + 0.1)
+        assert still < PATIENCE, "\n".join(wrong[:20])
+        await asyncio.sleep(0.1)
+
+
+@pytest.mark.kill
+@pytest.mark.timeout(900)
+async def test_a_thousand_kills_lose_nothing_and_repeat_nothing(lives_folder: Path, counted: Counted) -> None:
+    """New, amended, rejected and mended documents of two tenants come through, each once."""
+    random = Random(2026)
+    outbox = OutboxRules(stale_polls=1)
+    async with SandboxWorld(lives_folder / "authority", outbox=outbox, journal_limit=0) as world:
+        config = world.write_config(
+            lives_folder / "config",
+            TENANTS,
+            schedule=["0s", *["50ms"] * 30],
+            probe="200ms",
+            poll_every="100ms",
+            poll_limit=20,
+        )
+        log = lives_folder / "log"
+        flow = Flow(world, TENANTS, seed=7)
+        async with forks(config, log) as parent:
+            for sandbox in (world.numora, world.dataverse, world.entra):
+                for kind, more in FAULTS:
+                    sandbox.faults.add(kind, rate=RATE, **more)
+                sandbox.faults.add("unauthorized", rate=0.001)
+            flow.add(20)
+            for _ in range(KILLS):
+                flow.add()
+                if random.random() < 0.3:
+                    flow.amend_one()
+                cold = random.random() < 0.1
+                pid = await parent.fork("cold" if cold else "warm")
+                await asyncio.sleep(random.uniform(0, COLD_FOR if cold else WARM_FOR))
+                assert await parent.end(pid, signal.SIGKILL) == signal.SIGKILL, log.read_text()[-2000:]
+            before = flow.reported()
+            pid = await parent.fork("cold")
+            while flow.reported() < flow.outcomes:
+                await _progress(flow, log)
+            flow.let_rest()
+            await until_all_is_well(world, flow, ledger_of(config))
+            assert await parent.end(pid, signal.SIGTERM) == 0, log.read_text()[-2000:]
+        facts = LedgerFacts.read(ledger_of(config))
+        assert violations(world, facts, flow.expected()) == []
+        assert leaks(secrets_of(world, TENANTS), ledger_of(config).parent, log) == []
+        struck = sum(sandbox.faults.struck() for sandbox in (world.numora, world.dataverse, world.entra))
+        assert flow.amended
+        assert flow.mended
+        # The kills have to strike work: most outcomes must have come about between them, not after the last.
+        assert before > flow.outcomes / 2
+        counted(
+            "SIGKILL",
+            kills=KILLS,
+            documents=len(flow),
+            corrections=flow.amended + flow.mended,
+            requests=sum(sandbox.requests.total for sandbox in (world.numora, world.dataverse, world.entra)),
+            faults=struck,
+        )
+
+
+async def _progress(flow: Flow, log: Path) -> None:
+    """Wait for a further outcome. Fails when none comes."""
+    seen = flow.reported()
+    waited = 0.0
+    while flow.reported() == seen:
+        await asyncio.sleep(0.02)
+        waited += 0.02
+        assert waited < PATIENCE, f"{flow.outcomes - seen} outcomes never came:\n{log.read_text()[-3000:]}"
