@@ -189,7 +189,7 @@ def _table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]
     """Yield a table sorted by its first column, a code."""
     yield f"| {' | '.join(heads)} |"
     yield "|" + "---|" * len(heads)
-    for code, *cells in sorted(rows):
+    for code, *cells in sorted(map(tuple, rows)):
         escaped = [cell.replace("|", "\\|") for cell in cells]
         yield f"| `{code}` | {' | '.join(escaped)} |"
     yield ""

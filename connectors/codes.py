@@ -1,4 +1,4 @@
-"""What a stable code of an outcome is, and the codes that the shared HTTP layer gives.
+"""What a stable code of an outcome is, and the codes that are shared by all outside systems.
 
 Each outside system has a module ``codes`` of its own beside its client: ``OUTCOME_CODES``, and ``FINDING_CODES`` for
 what it says of a mapping file. ``docs/errors.md`` is made from all of them.
@@ -8,7 +8,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from connectors.outcome import BlockedError, OutcomeError, ThrottledError, TransientError, UnknownOutcomeError
+from connectors.outcome import (
+    BlockedError,
+    OutcomeError,
+    RejectedError,
+    ThrottledError,
+    TransientError,
+    UnknownOutcomeError,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +43,16 @@ OUTCOME_CODES: Final[Mapping[str, OutcomeCode]] = {
         (TransientError, UnknownOutcomeError),
         "The connection was closed before the answer came.",
         "Nothing: what was written is found out by reading, then it goes on.",
+    ),
+    "file_unavailable": OutcomeCode(
+        (RejectedError,),
+        "A file that the document names may not be fetched, or is not there.",
+        "Check the address in the document: https, at a public host or one of `allow_hosts`, and at most 30 MB.",
+    ),
+    "file_unreachable": OutcomeCode(
+        (TransientError,),
+        "A file that the document names could not be fetched now.",
+        "Nothing: it is tried again.",
     ),
     "throttled": OutcomeCode(
         (ThrottledError,),

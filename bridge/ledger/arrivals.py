@@ -53,8 +53,11 @@ def listed(newest: Delivery, listing: Listing, now: Millis) -> Delivery:
 
 
 def asked_for(newest: Delivery, listing: Listing, now: Millis, *, force: bool) -> Delivery:
-    """A person asks for the document: what ended other than well, or is forced, starts over."""
-    if is_worked_on(newest, now):
+    """A person asks for the document: what ended other than well, or is forced, starts over.
+
+    A recheck under way does not keep a person waiting: its holder is fenced off, and had nothing to write.
+    """
+    if newest.state is State.WORKING:
         return listed(newest, listing, now)
     seen = _seen(newest, listing, now)
     if newest.state is State.QUEUED:
@@ -65,8 +68,8 @@ def asked_for(newest: Delivery, listing: Listing, now: Millis, *, force: bool) -
 
 
 def retried(delivery: Delivery, now: Millis, *, pinned: bool) -> Delivery:
-    """A person asks for another try of this very delivery."""
-    if is_worked_on(delivery, now):
+    """A person asks for another try of this very delivery; a recheck under way makes room for it."""
+    if delivery.state is State.WORKING:
         return delivery
     if delivery.state is State.QUEUED:
         return _due(delivery, now)

@@ -8,7 +8,7 @@ What the terms mean, for every implementation:
 
 - The *newest* delivery of a document is the one that was inserted last.
 - A delivery is *being worked on* while its state is ``working``, or while it has ended and a recheck holds a live
-lease.
+  lease.
 - A lease is *live* while ``lease_until`` is later than now. A ``working`` delivery without a lease counts as one whose
   lease has ended.
 - At most one delivery of a document is being worked on under a live lease.
@@ -242,15 +242,15 @@ class Ledger(LedgerReader, Protocol):
 
         As ``intake``, except: an ended ``failed``, ``skipped``, ``parked`` or ``superseded`` delivery is queued
         afresh as by ``retry``; a ``succeeded`` one is rechecked, or with ``force`` queued afresh with ``force`` set.
-        A queued one is made due now. ``force`` is set on a new and on a queued one as well; one that is being
-        worked on keeps its own.
+        A queued one is made due now, and a recheck under way is fenced off. ``force`` is set on a new and on a
+        queued one as well; a ``working`` one keeps its own.
         """
 
     async def retry(self, delivery_id: str, now: Millis, *, pinned: bool) -> Delivery | None:
         """Queue an ended delivery afresh, by ``transitions.afresh``: due now, step ``fetch``, schedule from its start.
 
         ``outcome``, ``callback``, ``execution_id``, error and problems are cleared. One that is queued is made due
-        now; one that is being worked on is left as it is. What is known of the row at the destination stays. A
+        now; a ``working`` one is left as it is; a recheck under way is fenced off. What is known of the row at the destination stays. A
         delivery parked in step ``report`` starts over as well. None when there is no such delivery.
         """
 

@@ -25,9 +25,18 @@ VENDORS = dict(vendor_codes())
 
 CODE_AT = {
     **{f"{name}Error": 0 for name in ("Transient", "Throttled", "UnknownOutcome", "Blocked", "Conflict", "Skipped")},
-    **{"CursorRefusedError": 0, "OutboxAbsentError": 0, "DoesNotFitError": 0, "kind": 0},
-    **{"_rejected": 1, "Problem": 2, "finding": 1, "Finding": 0},
-    **{"_add": 0, "_fail": 0, "_miss": 1, "DeliveryError": 0},
+    "CursorRefusedError": 0,
+    "OutboxAbsentError": 0,
+    "DoesNotFitError": 0,
+    "kind": 0,
+    "_rejected": 1,
+    "Problem": 2,
+    "finding": 1,
+    "Finding": 0,
+    "_add": 0,
+    "_fail": 0,
+    "_miss": 1,
+    "DeliveryError": 0,
 }
 """Where the code stands among the arguments of whatever is called with one."""
 
@@ -152,7 +161,7 @@ def test_the_outcomes_of_a_code_are_those_that_it_is_raised_with(vendor):
             assert raised <= {one.__name__ for one in explained[code].outcomes}, code
 
 
-def test_the_shared_codes_are_those_of_the_shared_http_layer():
+def test_the_shared_codes_are_those_of_what_connectors_share():
     shared = [path for path in (ROOT / "connectors").glob("*.py") if path.stem != "codes"]
     given = outcomes(codes_in(shared))
     assert set(given) == OUTCOME_CODES.keys()
@@ -205,7 +214,7 @@ def test_every_code_has_a_remedy():
 
 
 def test_no_code_stands_in_two_tables_of_deliveries():
-    """A code means one thing, whichever connector it came through; limits of the target share theirs with the mapping."""
+    """A code means one thing, whichever connector it came through; one limit of the target shares the mapping's."""
     owners: dict[str, list[str]] = defaultdict(list)
     tables = {"mapping": PROBLEM_CODES, "skip": SKIP_CODES, "bridge": PIPELINE_CODES, "shared": OUTCOME_CODES}
     tables |= {name: module.OUTCOME_CODES for name, module in VENDORS.items()}

@@ -212,6 +212,21 @@ async def test_a_retry_makes_a_waiting_delivery_due_and_leaves_one_that_is_worke
     assert (waiting.state, waiting.due_at, waiting.pinned) == (State.QUEUED, LATER, False)
 
 
+@pytest.mark.parametrize("by", ["retry", "insisting"])
+async def test_a_person_does_not_lose_to_a_recheck_that_is_under_way(driver: Driver, by: str):
+    await driver.ended(State.SUCCEEDED if by == "insisting" else State.FAILED)
+    await driver.bring("doc-1", now=LATER)
+    [rechecking] = await driver.claim(LATER)
+    if by == "retry":
+        await driver.ledger.retry(rechecking.id, LATER + 1, pinned=False)
+    else:
+        await driver.ask("doc-1", LATER + 1, force=True)
+    with pytest.raises(LeaseLostError):
+        await driver.ledger.save(Save(rechecking.evolve(step=None, due_at=None, lease_until=None)))
+    delivery = await driver.stored(rechecking)
+    assert (delivery.state, delivery.step, delivery.due_at) == (State.QUEUED, Step.FETCH, LATER + 1)
+
+
 async def test_a_retry_of_nothing_is_nothing(driver: Driver):
     assert await driver.ledger.retry("dlv_none", NOW, pinned=False) is None
 
