@@ -125,7 +125,7 @@ class Runtime:
 
     async def stop(self, grace: float) -> None:
         """End every line within ``grace`` seconds; what has not ended by then is handed back to the ledger."""
-        await asyncio.gather(*(self._stop(line, grace) for line in self._lines.values()), *self._leaving)
+        await asyncio.gather(*(self._stop(line, grace) for line in self._lines.values()), self._end_leaving(grace))
         self._ticker.stop()
         self._lines.clear()
 
@@ -151,6 +151,14 @@ class Runtime:
                 await self._keep_mappings(tenant)
                 await self._start(self._lines[tenant_id])
         log.info("configuration %s is in force", config.digest[:12])
+
+    async def _end_leaving(self, grace: float) -> None:
+        """Do not wait longer for replaced lines than for those in force."""
+        if self._leaving:
+            _, late = await asyncio.wait(self._leaving, timeout=grace)
+            for task in late:
+                task.cancel()
+            await asyncio.gather(*late, return_exceptions=True)
 
     def _leave(self, line: TenantLine) -> None:
         """Let a line end in its own time; its deliveries keep their leases until then."""

@@ -17,7 +17,7 @@ from babel.core import UnknownLocaleError, get_global
 from babel.numbers import UnsupportedNumberingSystemError, get_decimal_symbol, get_group_symbol
 
 from mappings import codes
-from mappings.values import OUT_OF_RANGE, ValueProblemError, shown
+from mappings.values import OUT_OF_RANGE, ValueProblemError, is_plain, shown
 
 Rounding = Literal["half_up", "half_even", "down"]
 
@@ -87,7 +87,9 @@ class AmountFormat:
     def _number(self, core: str) -> Decimal | None:
         for pattern, groups, point in self.patterns:
             if pattern.fullmatch(core):
-                digits = "".join(char for char in core if char not in groups)
+                digits = core
+                for group in groups:
+                    digits = digits.replace(group, "")
                 return Decimal(digits.replace(point, ".")) if point != "." else Decimal(digits)
         return None
 
@@ -190,6 +192,8 @@ def number_of(value: Any, amounts: AmountFormat) -> Decimal:
         number = Decimal(repr(value)) if isinstance(value, float) else Decimal(value)
     except ValueError:
         number = Decimal("NaN")
+    if is_plain(number):
+        return number or number.copy_abs()
     parts = number.as_tuple()
     if not isinstance(parts.exponent, int) or abs(number.adjusted()) > OUT_OF_RANGE or len(parts.digits) > OUT_OF_RANGE:
         message = f"{shown(value)} is out of range. Correct the amount in review."
@@ -204,6 +208,8 @@ def fit_scale(number: Decimal, scale: int, rounding: Rounding | None) -> Decimal
 
     Raises ``ValueProblemError`` with ``too_many_decimals`` when digits would be lost and no rounding is given.
     """
+    if is_plain(number, scale):
+        return number
     exponent = number.as_tuple().exponent
     if not isinstance(exponent, int) or -exponent <= scale:
         return number

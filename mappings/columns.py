@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
+import msgspec
+
 from mappings import codes
 from mappings.amounts import Rounding, fit_scale
 from mappings.names import KeyPath, Kind, TargetColumn
@@ -33,8 +35,7 @@ class TraceStep:
     problem: Problem | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Scope:
+class Scope(msgspec.Struct, frozen=True):
     """What a column selects from: the document's view, or one row. ``prefix`` leads a reviewer to the row."""
 
     view: Any
@@ -96,9 +97,9 @@ class Column:
     def _made_of(self, selected: Any, scope: Scope, problems: list[Problem]) -> Scalar:
         value = selected
         for step in self.before:
-            if step.changes_numbers or isinstance(value, str) or self.kind not in NUMBER_KINDS:
+            if isinstance(value, str) or step.changes_numbers or self.kind not in NUMBER_KINDS:
                 value = step.apply(value, scope.view)
-        if is_empty(value):
+        if value is None or is_empty(value):
             if self.default is None and self.required:
                 message = f"{self._label(scope)} is empty, and it is needed. Fill it in review."
                 raise ValueProblemError(codes.REQUIRED_MISSING, message)

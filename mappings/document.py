@@ -1,7 +1,6 @@
 """The reviewed document as mapping files see it, free of any source's own shapes."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from decimal import Decimal
 from hashlib import sha256
 from typing import Any
@@ -11,8 +10,7 @@ import msgspec
 _NOTHING: Mapping[str, Any] = {}
 
 
-@dataclass(frozen=True, slots=True)
-class LineItem:
+class LineItem(msgspec.Struct, frozen=True):
     """One row of a document's line items.
 
     ``values`` holds the cell values by name (the stable row id under ``id`` among them), ``confidences`` what
@@ -20,11 +18,10 @@ class LineItem:
     """
 
     values: Mapping[str, Any]
-    confidences: Mapping[str, Decimal] = field(default_factory=dict)
+    confidences: Mapping[str, Decimal] = msgspec.field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class Document:
+class Document(msgspec.Struct, frozen=True):
     """What a source says of one document: its reviewed content and the state it was read in.
 
     Numbers that came as JSON fractions are ``Decimal`` with the digits that came in, never ``float``.
@@ -35,11 +32,11 @@ class Document:
     status: str | None = None
     external_id: str | None = None
     updated_at: str | None = None
-    metadata: Mapping[str, Any] = field(default_factory=dict)
+    metadata: Mapping[str, Any] = msgspec.field(default_factory=dict)
     confidence: Decimal | None = None
     duplicate_of: str | None = None
-    fields: Mapping[str, Any] = field(default_factory=dict)
-    confidences: Mapping[str, Decimal] = field(default_factory=dict)
+    fields: Mapping[str, Any] = msgspec.field(default_factory=dict)
+    confidences: Mapping[str, Decimal] = msgspec.field(default_factory=dict)
     line_items: tuple[LineItem, ...] = ()
     review_state: Mapping[str, Any] | None = None
 

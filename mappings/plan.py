@@ -1,11 +1,13 @@
 """The write plan: what a mapping makes of a document, before any outside system is asked."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Literal
 from uuid import UUID
+
+import msgspec
 
 Scalar = str | int | Decimal | bool | date | datetime | UUID | None
 """A value ready to be written. A ``date`` never carries a time zone; a ``datetime`` always does."""
@@ -35,8 +37,7 @@ class Identity:
     column: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class LookupPlan:
+class LookupPlan(msgspec.Struct, frozen=True):
     """A reference to a row of another table, found by the values of ``criteria``.
 
     ``criteria`` is None when no rule of the mapping had values; ``fields`` names the source fields that the
@@ -50,16 +51,14 @@ class LookupPlan:
     fields: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class LineRow:
+class LineRow(msgspec.Struct, frozen=True):
     """One line: ``key`` is the stable row id inside the document."""
 
     key: str
     columns: Mapping[str, Scalar]
 
 
-@dataclass(frozen=True, slots=True)
-class LinesPlan:
+class LinesPlan(msgspec.Struct, frozen=True):
     """The lines that belong to the document's row."""
 
     table: str
@@ -75,8 +74,7 @@ class AttachmentPlan:
     column: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class WritePlan:
+class WritePlan(msgspec.Struct, frozen=True):
     """Everything to be written for one document, in the destination's names.
 
     ``sources`` leads from a column (``numora_total``, or ``numora_invoiceline.numora_amount`` for a line's) back to the
@@ -89,7 +87,7 @@ class WritePlan:
     lookups: tuple[LookupPlan, ...] = ()
     lines: LinesPlan | None = None
     attachments: tuple[AttachmentPlan, ...] = ()
-    sources: Mapping[str, str] = field(default_factory=dict)
+    sources: Mapping[str, str] = msgspec.field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -189,21 +189,13 @@ def _leading(children: list[Mapping[str, Any]]) -> Iterator[Path]:
 
 
 def _walker(path: Path) -> Select:
-    if len(path) == 1:
-        (only,) = path
-
-        def pick(view: Any) -> Any:
-            return bounded(view.get(only)) if isinstance(view, Mapping) else None
-
-        return pick
-
     def walk(view: Any) -> Any:
         value = view
         for name in path:
             if not isinstance(value, dict) and not isinstance(value, Mapping):
                 return None
             value = value.get(name)
-        return bounded(value)
+        return bounded(value) if isinstance(value, (dict, list)) else value
 
     return walk
 

@@ -140,9 +140,9 @@ def _plain(function: Callable[[Any], Any], stage: Stage) -> Apply:
         return lambda value, _: function(value)
 
     def apply(value: Any, _: Any) -> Any:
-        if is_empty(value) or isinstance(value, (dict, list)):
-            return value
-        return function(value if isinstance(value, str) else text_of(value))
+        if isinstance(value, str):
+            return function(value) if value and not value.isspace() else value
+        return value if value is None or isinstance(value, (dict, list)) else function(text_of(value))
 
     return apply
 

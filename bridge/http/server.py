@@ -1,8 +1,10 @@
 """The HTTP server: it listens before there is anything to serve, so that liveness is known from the first moment."""
 
+import asyncio
 import logging
 import re
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 from uuid import uuid4
 
@@ -31,6 +33,12 @@ BACKLOG: Final = 1024
 STOP_PATIENCE: Final = 1.0
 """Seconds that requests have to end once the server is stopped."""
 
+START_PATIENCE: Final = 10.0
+"""Seconds for which a call that came while the service starts is kept waiting, before it is told to come again."""
+
+_HEALTH: Final = frozenset({"/healthz", "/readyz"})
+"""What is answered at once, at any time."""
+
 _REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,128}", re.ASCII)
 
 _HEADERS: Final = {"Server": "numora-bridge", "Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
@@ -42,12 +50,17 @@ _PHASES: Final[dict[Code, tuple[str, str]]] = {
 
 
 class HttpServer:
-    """Listens on ``host`` and ``port`` (0: a free one), at first for ``/healthz`` alone; ``attach`` brings the rest."""
+    """Listens on ``host`` and ``port`` (0: a free one), at first for ``/healthz`` alone; ``attach`` brings the rest.
 
-    def __init__(self, host: str, port: int, metrics: "Metrics") -> None:
+    A call that comes while the service starts waits for it, for ``patience`` seconds at most.
+    """
+
+    def __init__(self, host: str, port: int, metrics: "Metrics", *, patience: float = START_PATIENCE) -> None:
         self._host = host
         self._port = port
         self._metrics = metrics
+        self._patience = patience
+        self._opened = asyncio.Event()
         self._api: Api | None = None
         self._phase = STARTING
         self._runner: web.ServerRunner | None = None
@@ -82,13 +95,19 @@ class HttpServer:
         self._runner = runner
         self._port = runner.addresses[0][1]
 
-    def attach(self, service: "Service", keys: "Keys") -> None:
-        """Serve everything from now on."""
+    def attach(self, service: "Service", keys: "Keys", *, opened: bool = True) -> None:
+        """Serve everything from now on; when not ``opened``, readiness alone, until ``open`` is called."""
         # Loaded here, so that the server listens before the routes and their models are.
         from bridge.http.api import Api  # noqa: PLC0415
 
         self._api = Api(service, self._metrics, keys)
         _warn_without_keys(keys)
+        if opened:
+            self.open()
+
+    def open(self) -> None:
+        """Answer the calls that waited for the start, and all others from now on."""
+        self._opened.set()
 
     def set_keys(self, keys: "Keys") -> None:
         """Put other keys in force."""
@@ -99,6 +118,7 @@ class HttpServer:
     def detach(self) -> None:
         """Take no more calls than ``/healthz``, and let those that wait for a delivery answer now."""
         self._phase = STOPPING
+        self._opened.set()
         if self._api is not None:
             self._api.stop_waiting()
             self._api = None
@@ -114,6 +134,9 @@ class HttpServer:
         request_id = _request_id(request)
         started = time.perf_counter()
         response: web.Response
+        if not self._opened.is_set() and request.rel_url.raw_path not in _HEALTH:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._opened.wait(), self._patience)
         try:
             response = (
                 await self._api.answer(request, request_id) if self._api is not None else self._answer_alone(request)

@@ -89,10 +89,11 @@ class DeliveryRunner:
         if journal.delivery.state.ended:
             await self._recheck(lane, journal)
             return
-        if journal.delivery.step is not Step.REPORT:
+        late = journal.delivery.step is Step.REPORT
+        if not late:
             await self._deliver(lane, journal, started_at)
         if journal.delivery.step is Step.REPORT and journal.delivery.state is State.WORKING:
-            await self._report(lane, journal, started_at)
+            await self._report(lane, journal, started_at, late=late)
 
     async def _deliver(self, lane: Lane, journal: DeliveryJournal, started_at: Millis) -> None:
         """Fetch, map and write. Leaves the delivery staged for its report, or committed as ended or waiting."""
@@ -140,8 +141,12 @@ class DeliveryRunner:
             log.exception("delivery %s met an unforeseen error", journal.delivery.id)
             await self._failed(journal, unforeseen(error), started_at)
 
-    async def _report(self, lane: Lane, journal: DeliveryJournal, started_at: Millis) -> None:
-        """Tell the source. The body is stored with the request that first carries it, and never made again."""
+    async def _report(self, lane: Lane, journal: DeliveryJournal, started_at: Millis, *, late: bool) -> None:
+        """Tell the source. The body is stored with the request that first carries it, and never made again.
+
+        When the report is ``late``, the document was read by an earlier run and may have been corrected since. The
+        source may take the report for the correction's and list the document no more, so it is read once again.
+        """
         delivery = journal.delivery
         body = delivery.callback
         if body is None:
@@ -155,7 +160,8 @@ class DeliveryRunner:
             await self._failed(journal, error, started_at)
             return
         lane.gates.clear(Side.SOURCE)
-        await journal.commit(transitions.reported(journal.delivery, self._policy.clock()))
+        ended = transitions.reported(journal.delivery, self._policy.clock())
+        await journal.commit(ended.evolve(again=late or ended.again))
 
     async def _recheck(self, lane: Lane, journal: DeliveryJournal) -> None:
         """An ended document was listed again: learn whether it is the same revision, and do what follows."""

@@ -72,11 +72,13 @@ class LaneWorker:
         if self._main is not None:
             await self._main
         tasks = [*self._running.values(), *([self._probing] if self._probing else [])]
-        if tasks:
-            await asyncio.wait(tasks, timeout=grace)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        try:
+            if tasks:
+                await asyncio.wait(tasks, timeout=grace)
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
 
     async def run_until_idle(self) -> None:
         """Work until nothing is due and nothing is on its way; for one-off runs."""
@@ -134,7 +136,7 @@ class LaneWorker:
         )
 
     async def _start(self, limit: int, only: ClaimFilter) -> int:
-        if limit < 1:
+        if limit < 1 or self._stopping:
             return 0
         now = self._clock()
         claimed = await self._ledger.claim(self.lane.tenant, now, limit=limit, lease_until=now + LEASE, only=only)

@@ -1,8 +1,8 @@
 """The ids of the rows that we write, decided before anything is sent and the same on every try."""
 
 from collections.abc import Sequence
-from hashlib import sha256
-from uuid import UUID, uuid5
+from hashlib import sha1, sha256
+from uuid import UUID
 
 from connectors.ports import DocumentKey
 
@@ -13,6 +13,20 @@ SHORTEST_DIGEST = 32
 """Hex digits: a key column must hold at least this many, 128 bits, for keys to be distinct."""
 
 
+_NAMESPACE_HASHED = sha1(NAMESPACE.bytes, usedforsecurity=False)
+_VERSION_BITS = 0xF000_C000_0000_0000_0000
+_VERSION_5 = 0x5000_8000_0000_0000_0000
+
+
+def _uuid5(parts: Sequence[str]) -> str:
+    """Return ``str(uuid5(NAMESPACE, …))`` of the joined parts, in a third of the time: every line of a document has one."""
+    hashed = _NAMESPACE_HASHED.copy()
+    hashed.update(_joined(parts).encode())
+    number = int.from_bytes(hashed.digest()[:16], "big") & ~_VERSION_BITS | _VERSION_5
+    digits = f"{number:032x}"
+    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
+
+
 def _joined(parts: Sequence[str]) -> str:
     """Join parts so that no two different sequences give the same text: each is preceded by its length."""
     return "".join([f"{len(part)}:{part}" for part in parts])
@@ -20,17 +34,17 @@ def _joined(parts: Sequence[str]) -> str:
 
 def row_id(key: DocumentKey) -> str:
     """Return the primary key of a document's row."""
-    return str(uuid5(NAMESPACE, _joined(("document", key.tenant, key.document_id))))
+    return _uuid5(("document", key.tenant, key.document_id))
 
 
 def line_id(key: DocumentKey, line: str) -> str:
     """Return the primary key of one line, ``line`` being its stable id inside the document."""
-    return str(uuid5(NAMESPACE, _joined(("line", key.tenant, key.document_id, line))))
+    return _uuid5(("line", key.tenant, key.document_id, line))
 
 
 def note_id(key: DocumentKey, attachment: str) -> str:
     """Return the primary key of the note that holds one attachment of the document."""
-    return str(uuid5(NAMESPACE, _joined(("note", key.tenant, key.document_id, attachment))))
+    return _uuid5(("note", key.tenant, key.document_id, attachment))
 
 
 def lookup_row_id(org_url: str, table: str, criteria: Sequence[tuple[str, str]]) -> str:
@@ -38,7 +52,7 @@ def lookup_row_id(org_url: str, table: str, criteria: Sequence[tuple[str, str]])
     parts = ["lookup", org_url, table]
     for column, value in sorted(criteria):
         parts += (column, value)
-    return str(uuid5(NAMESPACE, _joined(parts)))
+    return _uuid5(parts)
 
 
 def digest(key: DocumentKey, length: int | None = None) -> str:

@@ -1,9 +1,10 @@
 """A write plan in Dataverse's own terms, ready to be sent or compared."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
+
+import msgspec
 
 from connectors.dataverse.lookups import ResolvedLookup
 from connectors.dataverse.metadata import Relationship, Table
@@ -12,8 +13,7 @@ from connectors.ports import DocumentKey
 from mappings.plan import AttachmentPlan
 
 
-@dataclass(frozen=True, slots=True)
-class Binding:
+class Binding(msgspec.Struct, frozen=True):
     """One reference of the row. ``path`` is None when it is to be empty; ``attribute`` is the column it stands in."""
 
     navigation: str
@@ -22,8 +22,7 @@ class Binding:
     id: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class PreparedLine:
+class PreparedLine(msgspec.Struct, frozen=True):
     """One line: ``key`` is its stable id in the document, ``id`` its primary key."""
 
     key: str
@@ -31,8 +30,7 @@ class PreparedLine:
     columns: Mapping[str, Json]
 
 
-@dataclass(frozen=True, slots=True)
-class PreparedLines:
+class PreparedLines(msgspec.Struct, frozen=True):
     """The lines and how they hang on the row."""
 
     table: Table
@@ -50,8 +48,7 @@ class PreparedLines:
         return f"{self.relationship.navigation}@odata.bind"
 
 
-@dataclass(frozen=True)
-class PreparedRow:
+class PreparedRow(msgspec.Struct, frozen=True, dict=True):
     """The document's row with everything that hangs on it.
 
     ``row_id`` is the primary key that a create sends; None when ``key_column`` identifies the row, and the server
@@ -68,7 +65,7 @@ class PreparedRow:
     lines: PreparedLines | None
     attachments: tuple[AttachmentPlan, ...]
     sources: Mapping[str, str]
-    resolved: tuple[ResolvedLookup, ...] = field(default=())
+    resolved: tuple[ResolvedLookup, ...] = ()
 
     @cached_property
     def line_ids(self) -> frozenset[str]:

@@ -113,13 +113,18 @@ def _number(attribute: Attribute, value: Scalar) -> Json:
         raise DoesNotFitError("wrong_type", f"is {plain_text(value)!r}, and Dynamics holds a number")
     if isinstance(value, int):
         return _whole(attribute, value)
+    precision = attribute.limits.precision
+    text = str(value)
+    if "E" not in text and (precision is None or len(text.partition(".")[2]) <= precision) and value.is_finite():
+        # Nearly every number; taking it apart, as below, needs five times the time.
+        _in_range(attribute, value)
+        return value
     _, digits, exponent = value.as_tuple()
     if not isinstance(exponent, int):
         raise DoesNotFitError("wrong_type", f"is {value}, and Dynamics holds a number")
     _in_range(attribute, value)
     if exponent > 0:
         return Decimal(format(value, "f"))
-    precision = attribute.limits.precision
     if precision is not None and -exponent > precision:
         beyond = -exponent - precision
         if any(digits[-beyond:]):

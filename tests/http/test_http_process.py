@@ -23,7 +23,7 @@ SAMPLE = re.compile(r"^(\w+)(\{[^}]*\})? ([0-9.e+-]+)$", re.MULTILINE)
 
 async def test_liveness_is_known_before_there_is_anything_to_serve() -> None:
     """A server without a service answers /healthz with 200, and everything else with the reason why not yet."""
-    server = HttpServer("127.0.0.1", 0, Metrics())
+    server = HttpServer("127.0.0.1", 0, Metrics(), patience=0)
     await server.start()
     async with aiohttp.ClientSession() as session:
         call = Caller(session, server.url)

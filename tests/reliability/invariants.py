@@ -87,11 +87,14 @@ class Expected:
 
 @dataclass(frozen=True)
 class LedgerFacts:
-    """What stands in a ledger: the newest delivery of each document, every request id, every delivery's callback."""
+    """What stands in a ledger: the newest delivery of each document by tenant and id, every request's id.
+
+    ``polled`` tells of each tenant when its last poll ended well, in milliseconds since the epoch.
+    """
 
     newest: Mapping[tuple[str, str], Mapping[str, Any]]
-    deliveries: Sequence[Mapping[str, Any]]
     requests: frozenset[str]
+    polled: Mapping[str, int]
 
     @classmethod
     def read(cls, path: Path, *, live: bool = False) -> "LedgerFacts":
@@ -100,7 +103,8 @@ class LedgerFacts:
             connection.row_factory = sqlite3.Row
             deliveries = [dict(row) for row in connection.execute("SELECT * FROM deliveries ORDER BY seq")]
             requests = frozenset(row[0] for row in connection.execute("SELECT id FROM requests"))
-        return cls({(one["tenant"], one["document_id"]): one for one in deliveries}, deliveries, requests)
+            polled = {row[0]: row[1] or 0 for row in connection.execute("SELECT tenant, succeeded_at FROM polls")}
+        return cls({(one["tenant"], one["document_id"]): one for one in deliveries}, requests, polled)
 
 
 def amount(value: Any) -> Decimal:

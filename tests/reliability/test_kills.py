@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 
+from bridge.ids import now_millis
 from bridge.sandbox import SandboxWorld
 from connectors.numora.sandbox import OutboxRules
 from connectors.sandbox.faults import FaultKind
@@ -92,14 +93,19 @@ def ledger_of(config: Path) -> Path:
 
 
 async def until_all_is_well(world: SandboxWorld, flow: Flow, ledger: Path) -> None:
-    """Wait until the oracle is content. Fails with what is wrong once nothing moves any more."""
+    """Wait until the oracle is content and nothing more can come. Fails with what is wrong once nothing moves."""
+    emptied: int | None = None
     still, seen = 0.0, -1
     while True:
-        wrong = violations(world, LedgerFacts.read(ledger, live=True), flow.expected())
-        if not wrong:
+        listed = [name for name in TENANTS if world.workspace(name)._listed]
+        emptied = None if listed else emptied or now_millis()
+        facts = LedgerFacts.read(ledger, live=True)
+        wrong = violations(world, facts, flow.expected())
+        # Whatever was listed before the outboxes emptied has been taken in by a poll that ended after that.
+        if not wrong and emptied is not None and all(facts.polled[name] > emptied for name in TENANTS):
             return
         seen, still = (flow.reported(), 0.0) if flow.reported() != seen else (seen, still + 0.1)
-        assert still < PATIENCE, "\n".join(wrong[:20])
+        assert still < PATIENCE, "\n".join([*wrong[:20], f"listed still: {listed}"])
         await asyncio.sleep(0.1)
 
 

@@ -110,9 +110,9 @@ class Server:
         return answer(status, {"error": {"code": kind, "message": f"imitated {kind}"}})
 
     async def start(self, tls: ssl.SSLContext | None = None) -> None:
-        self._runner = web.ServerRunner(web.Server(self._take, access_log=None), handle_signals=False)
+        self._runner = web.ServerRunner(web.Server(self._take, access_log=None), handle_signals=False, shutdown_timeout=0.2)
         await self._runner.setup()
-        site = web.TCPSite(self._runner, "127.0.0.1", self._port, ssl_context=tls, shutdown_timeout=0.2)
+        site = web.TCPSite(self._runner, "127.0.0.1", self._port, ssl_context=tls)
         await site.start()
         self._port = self._runner.addresses[0][1]
         self.base = f"{'https' if tls else 'http'}://127.0.0.1:{self._port}"
