@@ -1,6 +1,6 @@
 """``make bench``: the figures that the documentation quotes.
 
-    python -m bench [throughput] [footprint] [--documents N] [--rounds N]
+python -m bench [throughput] [footprint] [--documents N] [--rounds N]
 """
 
 import argparse

@@ -27,7 +27,9 @@ def show_footprint() -> None:
     idle = idle_share()
     print(f"idle with {IDLE_TENANTS} tenants: {idle:.2%} of a core, over {IDLE_SECONDS:.0f} s", flush=True)
     memory = memory_with_ledger()
-    print(f"peak resident memory with {DELIVERIES:,} deliveries in the ledger, delivering {DOCUMENTS}: {memory:.0f} MiB")
+    print(
+        f"peak resident memory with {DELIVERIES:,} deliveries in the ledger, delivering {DOCUMENTS}: {memory:.0f} MiB"
+    )
 
 
 def seconds_to_liveness() -> float:
@@ -92,7 +94,9 @@ async def fill(path: Path, tenant: str) -> None:
 async def add_ended(ledger: Ledger, tenant: str, numbers: range) -> None:
     """Take documents in and end their deliveries."""
     now = now_millis()
-    listings = [Listing(f"old-{number:08d}", schema="invoice_v2", updated_at="2026-03-21T14:24:11Z") for number in numbers]
+    listings = [
+        Listing(f"old-{number:08d}", schema="invoice_v2", updated_at="2026-03-21T14:24:11Z") for number in numbers
+    ]
     await ledger.intake(tenant, listings, Trigger.OUTBOX, now, new_id=new_delivery_id)
     claimed = await ledger.claim(tenant, now, limit=len(numbers), lease_until=now + 60_000, only=ClaimFilter())
     await asyncio.gather(*(ledger.save(Save(ended(delivery, now))) for delivery in claimed))

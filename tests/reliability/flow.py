@@ -92,9 +92,9 @@ class Flow:
         return sum(self._callbacks.values())
 
     def let_rest(self) -> None:
-        """Let the outbox list no more what was rejected."""
+        """Let the outbox list no more what was rejected and stays so."""
         for id_, document in self._documents():
-            if document.status == "push_failed":
+            if document.status == "push_failed" and self._ends[id_] == "failed":
                 self._workspace_of(id_).unlist(document)
 
     def expected(self) -> Iterator[Expected]:

@@ -17,12 +17,12 @@ from typing import Any
 
 import pytest
 
-from bridge.ids import now_millis
 from bridge.sandbox import SandboxWorld
 from connectors.numora.sandbox import OutboxRules
 from connectors.sandbox.faults import FaultKind
 from tests.reliability.conftest import Counted
 from tests.reliability.flow import Flow
+from tests.reliability.in_process import until_all_is_well
 from tests.reliability.invariants import LedgerFacts, leaks, secrets_of, violations
 
 ROOT = Path(__file__).parents[2]
@@ -47,9 +47,6 @@ RATE = 0.05 / len(FAULTS)
 
 WARM_FOR, COLD_FOR = 0.12, 0.25
 """Seconds after its fork within which a child is killed: at any moment of them alike."""
-
-PATIENCE = 60.0
-
 
 class Forks:
     """The process that forks the children, spoken to over its pipes."""
@@ -92,23 +89,6 @@ def ledger_of(config: Path) -> Path:
     return config / "data" / "bridge.db"
 
 
-async def until_all_is_well(world: SandboxWorld, flow: Flow, ledger: Path) -> None:
-    """Wait until the oracle is content and nothing more can come. Fails with what is wrong once nothing moves."""
-    emptied: int | None = None
-    still, seen = 0.0, -1
-    while True:
-        listed = [name for name in TENANTS if world.workspace(name)._listed]
-        emptied = None if listed else emptied or now_millis()
-        facts = LedgerFacts.read(ledger, live=True)
-        wrong = violations(world, facts, flow.expected())
-        # Whatever was listed before the outboxes emptied has been taken in by a poll that ended after that.
-        if not wrong and emptied is not None and all(facts.polled[name] > emptied for name in TENANTS):
-            return
-        seen, still = (flow.reported(), 0.0) if flow.reported() != seen else (seen, still + 0.1)
-        assert still < PATIENCE, "\n".join([*wrong[:20], f"listed still: {listed}"])
-        await asyncio.sleep(0.1)
-
-
 @pytest.mark.kill
 @pytest.mark.timeout(900)
 async def test_a_thousand_kills_lose_nothing_and_repeat_nothing(lives_folder: Path, counted: Counted) -> None:
@@ -142,10 +122,7 @@ async def test_a_thousand_kills_lose_nothing_and_repeat_nothing(lives_folder: Pa
                 assert await parent.end(pid, signal.SIGKILL) == signal.SIGKILL, log.read_text()[-2000:]
             before = flow.reported()
             pid = await parent.fork("cold")
-            while flow.reported() < flow.outcomes:
-                await _progress(flow, log)
-            flow.let_rest()
-            await until_all_is_well(world, flow, ledger_of(config))
+            await until_all_is_well(world, TENANTS, flow, ledger_of(config))
             assert await parent.end(pid, signal.SIGTERM) == 0, log.read_text()[-2000:]
         facts = LedgerFacts.read(ledger_of(config))
         assert violations(world, facts, flow.expected()) == []
@@ -163,13 +140,3 @@ async def test_a_thousand_kills_lose_nothing_and_repeat_nothing(lives_folder: Pa
             requests=sum(sandbox.requests.total for sandbox in (world.numora, world.dataverse, world.entra)),
             faults=struck,
         )
-
-
-async def _progress(flow: Flow, log: Path) -> None:
-    """Wait for a further outcome. Fails when none comes."""
-    seen = flow.reported()
-    waited = 0.0
-    while flow.reported() == seen:
-        await asyncio.sleep(0.02)
-        waited += 0.02
-        assert waited < PATIENCE, f"{flow.outcomes - seen} outcomes never came:\n{log.read_text()[-3000:]}"
