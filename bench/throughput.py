@@ -3,6 +3,7 @@
 import json
 import socket
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -59,14 +60,8 @@ def measure_bare(scenario: Scenario, documents: int) -> Run:
     world, addresses = open_world(scenario, free_port())
     client = Talking("bench.bare", json.dumps(addresses), str(scenario.concurrency))
     try:
-        for count in (WARM_UP, documents):
-            world.say(str(count))
-            world.hear()
-            cpu, started = cpu_seconds(client.pid), time.perf_counter()
-            client.say("go")
-            reported = world.hear()
-            seconds = time.perf_counter() - started
-        return Run(documents, seconds, cpu_seconds(client.pid) - cpu, reported["throttled"])
+        once(world, WARM_UP, client.pid, lambda: client.say("go"))
+        return once(world, documents, client.pid, lambda: client.say("go"))
     finally:
         client.end()
         world.end()
@@ -77,19 +72,28 @@ def measure_bridge(scenario: Scenario, documents: int) -> Run:
     port = free_port()
     world, addresses = open_world(scenario, port)
     bridge = Bridge(Path(addresses["config"]), addresses["bridge_key"], port)
+
+    def poll() -> None:
+        bridge.call("POST", f"/v1/tenants/{addresses['tenant']}/poll")
+
     try:
         bridge.wait_for("/readyz")
-        for count in (WARM_UP, documents):
-            world.say(str(count))
-            world.hear()
-            cpu, started = cpu_seconds(bridge.pid), time.perf_counter()
-            bridge.call("POST", f"/v1/tenants/{addresses['tenant']}/poll")
-            reported = world.hear()
-            seconds = time.perf_counter() - started
-        return Run(documents, seconds, cpu_seconds(bridge.pid) - cpu, reported["throttled"])
+        once(world, WARM_UP, bridge.pid, poll)
+        return once(world, documents, bridge.pid, poll)
     finally:
         bridge.end()
         world.end()
+
+
+def once(world: Talking, documents: int, pid: int, begin: Callable[[], None]) -> Run:
+    """Put documents into the outbox, let the process begin, and weigh it until the last one was reported."""
+    world.say(str(documents))
+    world.hear()
+    cpu, started = cpu_seconds(pid), time.perf_counter()
+    begin()
+    reported = world.hear()
+    seconds = time.perf_counter() - started
+    return Run(documents, seconds, cpu_seconds(pid) - cpu, reported["throttled"])
 
 
 def free_port() -> int:

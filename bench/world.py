@@ -1,7 +1,7 @@
 """The other side of a measurement, in a process of its own: the sandboxes, with invoices waiting.
 
-Prints one line of JSON with its addresses. Then each number on standard input puts so many invoices into the outbox and is
-answered with a line, and once every one of them was reported back with another. Ends with its standard input.
+Prints one line of JSON with its addresses. Then each number on standard input puts so many invoices into the outbox
+and is answered with a line, and once every one of them was reported back with another. Ends with its standard input.
 """
 
 import argparse

@@ -130,7 +130,7 @@ async def test_polls_that_are_asked_for_at_once_become_one(stage: Stage) -> None
     ids=["never polled", "due while nobody was there", "not due yet", "the clock went back"],
 )
 async def test_the_first_poll_of_a_process_is_made_when_it_is_due(finished_at: int | None, due: int) -> None:
-    """A poll that was due while the process was down is made at its start; the interval here is 60 s, the time 100 s."""
+    """A poll that was due while the process was down is made at its start. Interval: 60 s; time: 100 s."""
     appointments: list[int] = []
 
     class NotingTicker(Ticker):
