@@ -170,7 +170,7 @@ class BridgeConfig(SettingsModel):
 
 
 class DeliveryConfig(SettingsModel):
-    """Who writes, and how many documents are worked on at once."""
+    """Who writes, and how many requests are in flight at a time."""
 
     mode: Annotated[
         Literal["external", "managed"],
@@ -183,7 +183,7 @@ class DeliveryConfig(SettingsModel):
         default=8,
         ge=1,
         le=256,
-        description="How many of the tenant's documents are worked on at once.",
+        description="How many of the tenant's requests are in flight at a time, towards each side.",
     )
 
 

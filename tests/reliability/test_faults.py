@@ -59,7 +59,7 @@ async def test_a_fault_in_every_tenth_request_loses_nothing(kind: str, lives_fol
     """Each kind of fault by itself, on Numora, Entra and Dataverse alike."""
     async with SandboxWorld(lives_folder / "authority") as world:
         flow = Flow(world, TENANTS, seed=11)
-        flow.add(60)
+        flow.add(200)
         for sandbox in sandboxes(world):
             sandbox.faults.add(kind, **FAULTS[kind])
         await deliver(world, lives_folder / "config", flow)
