@@ -83,14 +83,12 @@ async def _full(ledger: Ledger) -> None:
 
     only = ClaimFilter(except_schemas=frozenset({"receipt_v1"}))
     failed = DeliveryFilter("full", states=frozenset({State.FAILED}))
-    [delivery] = (await ledger.deliveries(DeliveryFilter("full"), limit=1)).deliveries
     await _timed("claim of 8", lambda: ledger.claim("full", 2, limit=8, lease_until=LEASE, only=only))
     await _timed(
         "claim of another step",
         lambda: ledger.claim("full", 2, limit=8, lease_until=LEASE, only=ClaimFilter(frozenset({Step.REPORT}))),
     )
     await _timed("next_due", lambda: ledger.next_due("full", 2))
-    await _timed("previous", lambda: ledger.previous(delivery))
     await _timed("page of 100", lambda: ledger.deliveries(DeliveryFilter("full"), limit=100))
     await _timed("page of failed", lambda: ledger.deliveries(failed, limit=100))
     await _timed("counts", lambda: ledger.counts("full"))

@@ -43,7 +43,10 @@ class Guards:
 
 @dataclass(frozen=True, slots=True)
 class Lookup:
-    """A compiled lookup: the first rule whose criteria all have values is used."""
+    """A compiled lookup: the first rule whose criteria all have values is used.
+
+    ``fields`` are those of every rule, ``rule_fields`` those of each, in the reviewer's words.
+    """
 
     column: str
     table: str
@@ -52,6 +55,7 @@ class Lookup:
     path: KeyPath
     rule_paths: tuple[KeyPath, ...]
     fields: tuple[str, ...]
+    rule_fields: tuple[tuple[str, ...], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,7 +203,7 @@ def _lookup(
     problems: list[Problem],
     trace: list[TraceStep] | None,
 ) -> LookupPlan:
-    for rule in lookup.rules:
+    for rule, fields in zip(lookup.rules, lookup.rule_fields, strict=True):
         found = len(problems)
         criteria = {column.name: column.evaluate(scope, problems, trace) for column in rule}
         if len(problems) > found:
@@ -208,7 +212,7 @@ def _lookup(
             ]
             return LookupPlan(lookup.column, lookup.table, None, lookup.missing, lookup.fields)
         if all(value is not None for value in criteria.values()):
-            return LookupPlan(lookup.column, lookup.table, criteria, lookup.missing, lookup.fields)
+            return LookupPlan(lookup.column, lookup.table, criteria, lookup.missing, fields)
     if lookup.missing in {"reject", "create"}:
         names = ", ".join(lookup.fields)
         message = (

@@ -141,8 +141,9 @@ class _Compiler:
                 message = "The rule matches nothing. Name a column of the table and the value that it must have."
                 self._lint.error(rule_path, codes.EMPTY_RULE, message, key=True)
             rules.append(self._columns(rule, rule_path, within=name))
-        fields = tuple(dict.fromkeys(field for rule in rules for column in rule for field in column.fields))
-        return Lookup(name, spec.table, tuple(rules), spec.missing, path, tuple(rule_paths), fields)
+        rule_fields = tuple(tuple(dict.fromkeys(field for column in rule for field in column.fields)) for rule in rules)
+        fields = tuple(dict.fromkeys(field for of_rule in rule_fields for field in of_rule))
+        return Lookup(name, spec.table, tuple(rules), spec.missing, path, tuple(rule_paths), fields, rule_fields)
 
     def _lines(self) -> Lines | None:
         spec, lint = self._model.lines, self._lint

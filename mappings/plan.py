@@ -40,8 +40,8 @@ class Identity:
 class LookupPlan(msgspec.Struct, frozen=True):
     """A reference to a row of another table, found by the values of ``criteria``.
 
-    ``criteria`` is None when no rule of the mapping had values; ``fields`` names the source fields that the
-    rules read, for the reviewer.
+    ``criteria`` is None when no rule of the mapping had values; ``fields`` names the source fields that the rule in
+    use reads, for the reviewer: those of every rule when none had values.
     """
 
     column: str

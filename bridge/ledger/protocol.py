@@ -166,12 +166,6 @@ class LedgerReader(Protocol):
         worked on counts with the end of its lease.
         """
 
-    async def previous(self, delivery: Delivery) -> Delivery | None:
-        """Return the newest delivery of the same document that ``succeeded`` or may have written, other than this one.
-
-        One may have written when ``may_exist`` is set or ``record_id`` is known.
-        """
-
     async def poll_state(self, tenant: str) -> PollState:
         """Return where the tenant's outbox is being read; an empty state for a tenant that was never polled."""
 
@@ -250,8 +244,9 @@ class Ledger(LedgerReader, Protocol):
         """Queue an ended delivery afresh, by ``transitions.afresh``: due now, step ``fetch``, schedule from its start.
 
         ``outcome``, ``callback``, ``execution_id``, error and problems are cleared. One that is queued is made due
-        now; a ``working`` one is left as it is; a recheck under way is fenced off. What is known of the row at the destination stays. A
-        delivery parked in step ``report`` starts over as well. None when there is no such delivery.
+        now; a ``working`` one is left as it is; a recheck under way is fenced off. What is known of the row at the
+        destination stays. A delivery parked in step ``report`` starts over as well. None when there is no such
+        delivery.
         """
 
     async def recheck(self, tenant: str, now: Millis, *, schema: str, mapping_digest: str) -> int:

@@ -68,6 +68,7 @@ class Catalog:
         self._loading: dict[str, asyncio.Task[Table]] = {}
         self._settled: dict[tuple[str, frozenset[str]], Table] = {}
         self._csdl: dict[str, Table] | None = None
+        self._csdl_read_at = 0.0
 
     async def table(self, name: str) -> Table:
         """Return a table; the limits of its columns may not be known yet. Raises ``UnknownTableError`` and outcomes."""
@@ -105,6 +106,19 @@ class Catalog:
         """Have tables read anew, since the target refused a name; tell whether that can help: not if they just were."""
         self.forget(*(table.name for table in tables))
         return any(self._monotonic() - table.loaded_at > FRESH for table in tables)
+
+    def now(self) -> float:
+        """Return the moment, for ``forget_older``."""
+        return self._monotonic()
+
+    def forget_older(self, moment: float, names: Iterable[str]) -> bool:
+        """Have those of these tables read anew that were read before the moment; tell whether there are any."""
+        kept = [self._entries[name].table for name in names if name in self._entries]
+        older = [table.name for table in kept if table.loaded_at < moment]
+        outdated = bool(older) or (self._csdl is not None and self._csdl_read_at < moment)
+        if outdated:
+            self.forget(*older)
+        return outdated
 
     @property
     def known(self) -> Sequence[Table]:
@@ -218,7 +232,8 @@ class Catalog:
         return answer.json()
 
     async def _from_csdl(self) -> dict[str, Table]:
-        if self._csdl is None:
+        if self._csdl is None or self._monotonic() - self._csdl_read_at > FRESH:
+            read_at = self._monotonic()
             answer = await self._client.request(
                 "GET", "$metadata", purpose="metadata", headers={"Accept": "application/xml"}
             )
@@ -230,6 +245,7 @@ class Catalog:
                 self._csdl = await asyncio.to_thread(read_tables, answer.body)
             except ValueError as error:
                 raise TransientError("bad_answer", f"$metadata cannot be read: {error}.") from error
+            self._csdl_read_at = read_at
         return self._csdl
 
     async def _limits(self, table: Table, kind: Kind) -> list[AttributeDefinition]:

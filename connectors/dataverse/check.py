@@ -25,8 +25,21 @@ class Checking:
         self._catalog = catalog
 
     async def check(self, mapping: CompiledMapping) -> Sequence[Finding]:
-        """Return a finding for each name that does not fit. Raises outcomes when the environment cannot be asked."""
+        """Return a finding for each name that does not fit. Raises outcomes when the environment cannot be asked.
+
+        What does not fit is held against tables that were read just now: somebody may have mended them meanwhile.
+        """
         names = mapping.names()
+        begun = self._catalog.now()
+        findings = await self._check(mapping, names)
+        tables = {names.table, *(lookup.table for lookup in names.lookups)}
+        if names.lines is not None:
+            tables.add(names.lines.table)
+        if any(finding.severity == "error" for finding in findings) and self._catalog.forget_older(begun, tables):
+            findings = await self._check(mapping, names)
+        return findings
+
+    async def _check(self, mapping: CompiledMapping, names: TargetNames) -> Sequence[Finding]:
         columns = [column.name for column in names.columns]
         if names.identity.column is not None:
             columns.append(names.identity.column)

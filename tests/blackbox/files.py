@@ -83,7 +83,7 @@ def tenant_yaml(
                 "api_key": f"${{{prefix}_NUMORA_KEY}}",
                 "provider": "dynamics365",
                 "trigger": "outbox",
-                "poll": {"every": "1s", "limit": 100},
+                "poll": {"every": "400ms", "limit": 100},
                 **source,
             },
             "delivery": {"mode": "external", "concurrency": 8, **delivery},

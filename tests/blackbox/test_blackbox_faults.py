@@ -18,7 +18,7 @@ def add_invoices(made: World, count: int) -> list[Doc]:
 async def test_every_kind_of_fault_leaves_one_row_and_one_callback(made: World, kind: str):
     """One request in twelve meets the fault, at Numora and at Dynamics alike."""
     acme = await made.add_tenant()
-    docs = add_invoices(made, 30)
+    docs = add_invoices(made, 20)
     for seed, server in enumerate((made.numora, acme.dataverse)):
         server.faults.rate, server.faults.kinds, server.faults.seed = 0.08, (kind,), seed
         server.faults.retry_after, server.faults.hang = 1, 0.5

@@ -60,7 +60,7 @@ async def test_a_rejection_names_the_field_and_is_told_once(made: World, case: s
     assert callback["status"] == "failed"
     assert callback["error_code"] == delivery["error"]["code"]
     assert named in callback["error_message"]
-    assert named in [problem["field"] for problem in delivery["problems"]]
+    assert [problem["field"] for problem in delivery["problems"]] == [named]
     assert len(made.numora.posted) == 1
     assert not acme.dataverse.effects
     assert len(await made.bridge.deliveries()) == 1

@@ -118,19 +118,19 @@ def outcomes(found: dict[str, set[str]]) -> dict[str, set[str]]:
     return {code: names - GIVEN_TO_FILES for code, names in found.items() if names - GIVEN_TO_FILES}
 
 
-def test_the_page_is_current():
+def test_the_page_is_current() -> None:
     """``python -m bridge.errors_reference > docs/errors.md`` brings it up to date."""
     assert (ROOT / "docs/errors.md").read_text(encoding="utf-8") == reference()
 
 
-def test_every_code_of_the_page_stands_in_it_once_for_each_section():
+def test_every_code_of_the_page_stands_in_it_once_for_each_section() -> None:
     sections = re.split(r"^##+ ", reference(), flags=re.MULTILINE)
     for section in sections:
         codes = re.findall(r"^\| `([a-z0-9_]+)` \|", section, re.MULTILINE)
         assert len(codes) == len(set(codes)), section.splitlines()[0]
 
 
-def test_every_outcome_is_explained():
+def test_every_outcome_is_explained() -> None:
     assert set(OUTCOMES) >= every_outcome_class() - {OutcomeError}
     named = {cell for line in reference().splitlines() if line.startswith("| `") for cell in [line.split(" | ")[1]]}
     table = set(re.findall(r"^\| ([a-z ]+) \|", reference().split("### ")[0], re.MULTILINE))
@@ -139,7 +139,7 @@ def test_every_outcome_is_explained():
 
 
 @pytest.mark.parametrize("vendor", sorted(VENDORS))
-def test_the_codes_of_an_outside_system_are_those_that_its_connector_gives(vendor):
+def test_the_codes_of_an_outside_system_are_those_that_its_connector_gives(vendor: str) -> None:
     """Nothing is given that is not explained, and nothing explained that is never given."""
     found = codes_in(product_files(f"connectors/{vendor}"))
     given = set(outcomes(found))
@@ -152,7 +152,7 @@ def test_the_codes_of_an_outside_system_are_those_that_its_connector_gives(vendo
 
 
 @pytest.mark.parametrize("vendor", sorted(VENDORS))
-def test_the_outcomes_of_a_code_are_those_that_it_is_raised_with(vendor):
+def test_the_outcomes_of_a_code_are_those_that_it_is_raised_with(vendor: str) -> None:
     explained = {**OUTCOME_CODES, **VENDORS[vendor].OUTCOME_CODES}
     for code, names in codes_in(product_files(f"connectors/{vendor}")).items():
         raised = {name for name in names if name in {one.__name__ for one in every_outcome_class()}}
@@ -161,14 +161,14 @@ def test_the_outcomes_of_a_code_are_those_that_it_is_raised_with(vendor):
             assert raised <= {one.__name__ for one in explained[code].outcomes}, code
 
 
-def test_the_shared_codes_are_those_of_what_connectors_share():
+def test_the_shared_codes_are_those_of_what_connectors_share() -> None:
     shared = [path for path in (ROOT / "connectors").glob("*.py") if path.stem != "codes"]
     given = outcomes(codes_in(shared))
     assert set(given) == OUTCOME_CODES.keys()
     assert all(set(one.outcomes) <= every_outcome_class() for one in OUTCOME_CODES.values())
 
 
-def test_the_findings_about_a_target_are_those_that_its_check_gives():
+def test_the_findings_about_a_target_are_those_that_its_check_gives() -> None:
     module = VENDORS["dataverse"]
     found = codes_in(product_files("connectors/dataverse"))
     given = {code for code, names in found.items() if "finding" in names}
@@ -178,13 +178,13 @@ def test_the_findings_about_a_target_are_those_that_its_check_gives():
     assert given == module.FINDING_CODES.keys()
 
 
-def test_the_codes_of_the_pipeline_are_those_that_it_gives():
+def test_the_codes_of_the_pipeline_are_those_that_it_gives() -> None:
     files = [*product_files("bridge/pipeline"), *product_files("bridge/delivery")]
     given = set(outcomes(codes_in(files))) | returned_faults("bridge/pipeline/runner.py")
     assert given == PIPELINE_CODES.keys()
 
 
-def test_the_ledgers_codes_are_those_of_its_errors():
+def test_the_ledgers_codes_are_those_of_its_errors() -> None:
     errors = {
         value.code
         for value in vars(protocol).values()
@@ -194,7 +194,7 @@ def test_the_ledgers_codes_are_those_of_its_errors():
     assert '"ledger_slow"' in (ROOT / "bridge/http/readiness.py").read_text(encoding="utf-8")
 
 
-def test_every_finding_of_a_file_is_explained():
+def test_every_finding_of_a_file_is_explained() -> None:
     found: dict[str, set[str]] = {}
     for folder in ("bridge/config", "bridge/cli", "mappings"):
         for code, names in codes_in(product_files(folder)).items():
@@ -203,7 +203,7 @@ def test_every_finding_of_a_file_is_explained():
     assert found.keys() - CONFIG_FINDINGS.keys() - MAPPING_FINDINGS.keys() == set()
 
 
-def test_every_code_has_a_remedy():
+def test_every_code_has_a_remedy() -> None:
     assert DOCUMENT_REMEDIES.keys() == PROBLEM_CODES.keys() | SKIP_CODES.keys()
     assert REQUEST_REMEDIES.keys() == HTTP_CODES.keys()
     every = [*OUTCOME_CODES.values(), *(one for module in VENDORS.values() for one in module.OUTCOME_CODES.values())]
@@ -213,7 +213,7 @@ def test_every_code_has_a_remedy():
     assert all(remedy.endswith(".") for remedy in (*DOCUMENT_REMEDIES.values(), *REQUEST_REMEDIES.values()))
 
 
-def test_no_code_stands_in_two_tables_of_deliveries():
+def test_no_code_stands_in_two_tables_of_deliveries() -> None:
     """A code means one thing, whichever connector it came through; one limit of the target shares the mapping's."""
     owners: dict[str, list[str]] = defaultdict(list)
     tables = {"mapping": PROBLEM_CODES, "skip": SKIP_CODES, "bridge": PIPELINE_CODES, "shared": OUTCOME_CODES}

@@ -3,9 +3,9 @@
 import asyncio
 
 import pytest
-from ledger_samples import LEASE, NOW, Driver, T, attempt, end, release, request
+from ledger_samples import LEASE, NOW, Driver, T, attempt, end, request
 
-from bridge.delivery.model import Delivery, DeliveryError, DeliveryFilter, State, Step, Trigger
+from bridge.delivery.model import DeliveryError, DeliveryFilter, State, Step, Trigger
 from bridge.ledger.protocol import MAX_PAGE, ClaimFilter, LedgerClosedError, PollState, Save
 from connectors.ports import Listing
 
@@ -83,37 +83,6 @@ async def test_counts_name_every_state_and_the_oldest_that_waits(driver: Driver)
     counts = await driver.ledger.counts(T)
     assert {state: number for state, number in counts.by_state.items() if number} == {State.FAILED: 1, State.QUEUED: 2}
     assert counts.oldest_queued_at == NOW + 1
-
-
-async def _succession(driver: Driver, *facts: dict[str, object]) -> list[Delivery]:
-    """Deliveries of one document, each the successor of the one before."""
-    made = [await driver.claimed()]
-    for number, each in enumerate(facts):
-        following = release(made[-1], NOW).evolve(id=f"dlv_next_{number}", error=None, may_exist=False, record_id=None)
-        await driver.ledger.save(Save(end(made[-1], **each), successor=following))
-        made += await driver.claim()
-    return made
-
-
-async def test_previous_is_the_newest_other_delivery_that_may_have_written(driver: Driver):
-    wrote, reached, named, nothing, current = await _succession(
-        driver,
-        {"state": State.SUCCEEDED},
-        {"state": State.FAILED, "may_exist": True},
-        {"state": State.SKIPPED, "record_id": "row-1"},
-        {"state": State.FAILED},
-    )
-    await driver.ended(State.SUCCEEDED, "doc-2")
-    for asked, found in ((current, named), (named, reached), (nothing, named)):
-        previous = await driver.ledger.previous(asked)
-        assert previous == await driver.stored(found)
-    assert (await driver.ledger.previous(wrote.evolve(id=named.id))) == await driver.stored(reached)
-
-
-async def test_previous_counts_a_success_and_is_none_without_one(driver: Driver):
-    first, current = await _succession(driver, {"state": State.SUCCEEDED})
-    assert await driver.ledger.previous(current) == await driver.stored(first)
-    assert await driver.ledger.previous(first) is None
 
 
 async def test_one_poll_of_a_tenant_at_a_time(driver: Driver):

@@ -32,7 +32,6 @@ async def _everything_that_happens_all_the_time(ledger: SqliteLedger) -> None:
     await ledger.retry(second.id, NOW, pinned=False)
     await driver.ask("doc-1")
     await ledger.next_due(T, NOW)
-    await ledger.previous(first)
     await ledger.attempts(first.id)
     await ledger.requests(first.id)
     await ledger.counts(T)

@@ -88,7 +88,7 @@ def test_a_document_becomes_one_plan_with_everything_in_it():
         "numora_source": "numora",
     }
     assert got.lookups == (
-        LookupPlan("numora_Vendor", "account", {"name": "ACME"}, "skip", ("metadata.vendor_code", "vendor_name")),
+        LookupPlan("numora_Vendor", "account", {"name": "ACME"}, "skip", ("vendor_name",)),
         LookupPlan("ownerid", "team", {"name": "AP Team"}, "reject"),
     )
     assert got.lines is not None

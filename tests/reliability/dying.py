@@ -65,9 +65,9 @@ class Life:
         self._die()
 
     async def run(self, main: Coroutine[Any, Any, None]) -> bool:
-        """Run ``main`` as this process until it is over, or dead. Tells whether it lived to its end.
+        """Run ``main`` in this process until it is over, or the process dead. Tells whether it is alive after that.
 
-        Raises what ``main`` raised.
+        Raises what ``main`` raised. May be called again for further things that the process does.
         """
         context = copy_context()
         context.run(_CURRENT.set, self)
@@ -75,7 +75,6 @@ class Life:
         await asyncio.wait({task, self._died}, return_when=asyncio.FIRST_COMPLETED)
         if self.dead:
             return False
-        self._died.cancel()
         await task
         return True
 

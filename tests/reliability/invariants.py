@@ -74,7 +74,7 @@ class Expected:
 
     ``content`` is None when there must be no row. ``revisions`` is how many contents of it were to be delivered one
     after the other: a row may be updated once for each after the first. ``callbacks`` is how many outcomes Numora must
-    have recorded; None takes any number from one.
+    have recorded; None takes any number from one. ``by_hand`` is set when a person asked for it once more.
     """
 
     tenant: str
@@ -83,6 +83,7 @@ class Expected:
     content: Content | None
     revisions: int = 1
     callbacks: int | None = None
+    by_hand: bool = False
 
 
 @dataclass(frozen=True)
@@ -145,10 +146,35 @@ def violations(world: SandboxWorld, ledger: LedgerFacts, expected: Iterable[Expe
     found += _lines_in_all(world, wanted)
     found += _effects(world, ledger, {one.id: one.revisions for one in wanted})
     found += _executions(world.numora.callbacks)
-    for sandbox in (world.numora, world.entra, world.dataverse):
-        found += [f"{sandbox.name}: {one.method} {one.path} inside a Retry-After window, {one.early:.2f} s early"
-                  for one in sandbox.windows.violations]
+    found += _early(world)
     return found
+
+
+def standing_violations(
+    world: SandboxWorld, ledger: LedgerFacts, histories: Mapping[str, Sequence[Content]]
+) -> list[str]:
+    """Return what is wrong at a moment when nothing runs, whatever is still to come.
+
+    ``histories`` holds of each document every content it has had: a row holds one of them, as a whole.
+    """
+    found: list[str] = []
+    for id_, rows in _rows_by_document(world).items():
+        if len(rows) > 1:
+            found.append(f"{id_}: {len(rows)} rows stand at the destination")
+        fits = [not list(_content(world, Expected("", id_, "succeeded", one), one, rows[0])) for one in histories[id_]]
+        if not any(fits):
+            found.append(f"{id_}: its row holds none of the {len(fits)} contents that it has had")
+    found += [f"{one['id']}: is being worked on by nobody" for one in ledger.newest.values() if one["state"] == "working"]
+    found += _effects(world, ledger, {id_: len(contents) for id_, contents in histories.items()})
+    found += _executions(world.numora.callbacks)
+    found += _early(world)
+    return found
+
+
+def _early(world: SandboxWorld) -> Iterable[str]:
+    for sandbox in (world.numora, world.entra, world.dataverse):
+        for one in sandbox.windows.violations:
+            yield f"{sandbox.name}: {one.method} {one.path} inside a Retry-After window, {one.early:.2f} s early"
 
 
 def _rows_by_document(world: SandboxWorld) -> dict[str, list[Any]]:
@@ -175,7 +201,7 @@ def _of_document(world: SandboxWorld, ledger: LedgerFacts, one: Expected, rows: 
         yield f"{one.id}: the ledger knows row {newest['record_id']}, and it is {row.id}"
     if one.end == "succeeded" and newest["operation"] not in {"created", "updated", "unchanged"}:
         yield f"{one.id}: succeeded with operation {newest['operation']}"
-    if one.revisions == 1 and one.end == "succeeded" and newest["operation"] != "created":
+    if one.revisions == 1 and not one.by_hand and one.end == "succeeded" and newest["operation"] != "created":
         yield f"{one.id}: its row was created by us, and the ledger says {newest['operation']}"
     yield from _callbacks(world, one, newest, row)
 

@@ -23,21 +23,13 @@ from bridge.ledger.sqlite.pages import select_page
 from bridge.ledger.sqlite.polls import select_poll
 from bridge.ledger.sqlite.rows import (
     ATTEMPT_COLUMNS,
-    DELIVERY_COLUMNS,
     REQUEST_COLUMNS,
     to_attempt,
-    to_delivery,
     to_request,
 )
 
 P = ParamSpec("P")
 T = TypeVar("T")
-
-SELECT_PREVIOUS = f"""
-SELECT {", ".join(DELIVERY_COLUMNS)} FROM deliveries
-WHERE tenant = ? AND document_id = ? AND id <> ? AND (state = 'succeeded' OR may_exist OR record_id IS NOT NULL)
-ORDER BY seq DESC LIMIT 1
-"""
 
 SELECT_ATTEMPTS = f"""
 SELECT {", ".join(f"attempts.{column}" for column in ATTEMPT_COLUMNS)}
@@ -69,10 +61,6 @@ class SqliteReader:
     async def next_due(self, tenant: str, now: Millis) -> Millis | None:
         """See ``LedgerReader.next_due``."""
         return await self._read(next_due, tenant, now)
-
-    async def previous(self, delivery: Delivery) -> Delivery | None:
-        """See ``LedgerReader.previous``."""
-        return await self._read(_previous, delivery)
 
     async def poll_state(self, tenant: str) -> PollState:
         """See ``LedgerReader.poll_state``."""
@@ -126,11 +114,6 @@ class SqliteReader:
             raise LedgerError(f"The ledger could not be read: {error}.") from error
         finally:
             self._reading[least_busy] -= 1
-
-
-def _previous(connection: sqlite3.Connection, delivery: Delivery) -> Delivery | None:
-    row = connection.execute(SELECT_PREVIOUS, (delivery.tenant, delivery.document_id, delivery.id)).fetchone()
-    return row and to_delivery(row)
 
 
 def _attempts(connection: sqlite3.Connection, delivery_id: str) -> tuple[Attempt, ...]:
