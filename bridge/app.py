@@ -26,6 +26,8 @@ async def serve(
     """
     config = load_config(path, environ)
     stopped = stopped or _stop_signal()
+    # Until files are watched there is nothing to reload, but a SIGHUP must not end the process either.
+    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, lambda: None)
     metrics = Metrics()
     server = HttpServer(config.bridge.listen.host, config.bridge.listen.port, metrics)
     await server.start()

@@ -31,6 +31,10 @@ EXCERPT_LENGTH = 2000
 """Characters of a refusal's body that are kept for a person to read."""
 
 _CONNECT_TIMEOUT = 15.0
+
+_OPENING_HOLDS = 60.0
+"""Seconds after which a request that still waits for its place is journalled anew, which fails if it is no longer ours."""
+
 _TOO_MANY_REQUESTS = 429
 _REFUSALS = 400
 
@@ -144,11 +148,21 @@ class HttpPeer:
         mutating request was sent and no answer came, ``BlockedError`` when the other side cannot be trusted. Any other
         status is the caller's to judge.
         """
+        await self._pace.unpaused()
+        request = OutgoingRequest(self._new_id(), self._wire.name, purpose, method, url, mutating)
+        if log is not None:
+            # Before there is a place: the places, of which the other side grants few, are not for waiting on a disk.
+            await log.opening(request)
+        opened = time.monotonic()
         async with self._slots:
-            await self._pace.acquire()
             try:
-                request = OutgoingRequest(self._new_id(), self._wire.name, purpose, method, url, mutating)
+                await self._pace.acquire()
+            except ThrottledError as error:
                 if log is not None:
+                    log.closed(RequestOutcome(request.id, None, 0, error=error.code))
+                raise
+            try:
+                if log is not None and time.monotonic() - opened > _OPENING_HOLDS:
                     await log.opening(request)
                 return await self._exchange(request, headers, body, timeout, log)
             finally:

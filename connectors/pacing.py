@@ -54,21 +54,23 @@ class Pace:
         """Seconds until requests may be sent again; 0.0 when they may."""
         return max(0.0, self._closed_until - self._monotonic())
 
-    async def acquire(self) -> None:
-        """Wait for a place. Raises ``ThrottledError`` when a pause is on that lasts longer than we wait in place."""
-        while True:
-            left = self.pause_left
+    async def unpaused(self) -> None:
+        """Wait for a pause to end. Raises ``ThrottledError`` when it lasts longer than we wait in place."""
+        while (left := self.pause_left) > 0:
             if left > self._patience:
                 raise ThrottledError(
                     "throttled", f"The other side asked for a pause; {left:.0f} s are left.", retry_after=left
                 )
-            if left > 0:
-                await asyncio.sleep(left)
-            elif self._limit is None or self._in_flight < self._limit:
+            await asyncio.sleep(left)
+
+    async def acquire(self) -> None:
+        """Wait for a place, and for a pause to end. Raises ``ThrottledError`` as ``unpaused`` does."""
+        while True:
+            await self.unpaused()
+            if self._limit is None or self._in_flight < self._limit:
                 self._in_flight += 1
                 return
-            else:
-                await self._wait_for_place()
+            await self._wait_for_place()
 
     def release(self) -> None:
         """Give the place back."""

@@ -116,7 +116,7 @@ async def test_deliveries_are_listed_filtered_paged_and_shown_whole(made: World)
 async def test_deliver_waits_or_answers_at_once(made: World):
     acme = await made.add_tenant(poll=HOURLY)
     await made.start()
-    doc = add(made)
+    doc = add(made, listed=False)
     acme.dataverse.latency = 0.2
     path = f"/v1/tenants/acme/documents/{doc.id}/deliver"
     status, delivery = await made.bridge.call("POST", path, {"wait": 0})
@@ -137,12 +137,12 @@ async def test_deliver_waits_or_answers_at_once(made: World):
 async def test_preview_writes_nothing(made: World):
     acme = await made.add_tenant(poll=HOURLY)
     await made.start()
-    doc = add(made)
+    doc = add(made, listed=False)
     path = f"/v1/tenants/acme/documents/{doc.id}/preview"
     status, shown = await made.bridge.call("POST", path)
     assert status == 200, shown
     assert "INV-acme-0001" in str(shown)
-    bad = add(made, 2, fields={"invoice_date": "soon"})
+    bad = add(made, 2, listed=False, fields={"invoice_date": "soon"})
     status, shown = await made.bridge.call("POST", f"/v1/tenants/acme/documents/{bad.id}/preview")
     assert status == 200
     assert "invoice_date" in str(shown["problems"])

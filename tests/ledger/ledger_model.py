@@ -38,7 +38,7 @@ class ModelLedger:
 
     def retry(self, delivery_id: str, now: int) -> None:
         row = self._row(delivery_id)
-        if self._busy(row, now):
+        if row.state is State.WORKING:
             return
         if row.state is State.QUEUED:
             self._put(row.evolve(due_at=now if row.due_at is None else min(now, row.due_at), token=row.token + 1))
