@@ -31,7 +31,7 @@ from mappings.findings import Finding
 
 log = logging.getLogger(__name__)
 
-STOP_GRACE = 8.0
+STOP_GRACE = 7.0
 """Seconds that deliveries on their way have to end after a SIGTERM; what remains of ten seconds is for letting go."""
 
 

@@ -34,7 +34,7 @@ PIPELINE_CODES: Final[Mapping[str, PipelineCode]] = {
         "Correct the mapping or the table. The message lists every place; `numora-bridge check` shows them as well.",
     ),
     "mapping_not_kept": PipelineCode(
-        "blocked",
+        "rejected",
         "A retry with the same mapping was asked for, and the ledger does not hold that mapping.",
         "Retry with `latest`.",
     ),

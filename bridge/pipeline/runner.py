@@ -235,10 +235,8 @@ class DeliveryRunner:
         if mapping is None:
             text = await self._ledger.mapping_text(ref.digest)
             if text is None:
-                raise BlockedError(
-                    "mapping_not_kept",
-                    f"The ledger holds no {ref.name} with digest {ref.digest}; retry with the latest.",
-                )
+                message = f"The ledger holds no {ref.name} with digest {ref.digest}; retry with the latest mapping."
+                raise RejectedError((Problem(None, None, "mapping_not_kept", message),))
             mapping = self._pinned[ref.digest] = compile_mapping(text, ref.name)
         return mapping
 

@@ -71,6 +71,7 @@ class Dataverse(Server):
         self.forbidden = False
         self.dop: int | None = None
         self.nested_limit: int | None = None
+        self.always_represents = False
         self.before_write: Refused | None = None
         self._version = 1000
 
@@ -213,7 +214,7 @@ class Dataverse(Server):
             raise Refused(412, "0x80060882", message)
 
     def _written(self, table: Table, id: str, call: Call, status: int) -> web.Response:
-        if "return=representation" in call.headers.get("prefer", ""):
+        if self.always_represents or "return=representation" in call.headers.get("prefer", ""):
             return answer(status, self._shown(table, self.rows[table.name][id], call.query))
         return answer(204, headers={"OData-EntityId": f"{self.base}{ROOT}{table.set_name}({id})"})
 

@@ -5,6 +5,7 @@
 ``typed``      ``$select`` is not looked at; every attribute comes with its typed facts and no cast is known.
 ``keyless``    as full, but Keys are not known below a table.
 ``paths``      ``$expand`` is not looked at; Attributes, Keys and relationships have addresses of their own.
+``sparse``     no more than names and types is told of a column, and nothing of what may be written.
 ``csdl``       EntityDefinitions are not there at all; ``$metadata`` is.
 """
 
@@ -15,7 +16,7 @@ from xml.sax.saxutils import quoteattr
 
 from tests.blackbox.imitations.tables import Column, Table
 
-STYLES = ("full", "plain", "typed", "keyless", "paths", "csdl")
+STYLES = ("full", "plain", "typed", "keyless", "paths", "sparse", "csdl")
 
 _TABLE_FACTS = (
     "LogicalName", "SchemaName", "EntitySetName", "LogicalCollectionName", "PrimaryIdAttribute",
@@ -65,6 +66,9 @@ def definition(table: Table) -> dict[str, Any]:
         "OwnershipType": "UserOwned",
         "MetadataId": f"00000000-0000-0000-0000-{abs(hash(table.name)) % 10**12:012d}",
     }
+
+
+_NAMES = ("LogicalName", "SchemaName", "AttributeType", "EntitySetName", "PrimaryIdAttribute")
 
 
 def attribute(table: Table, column: Column, *, typed: bool) -> dict[str, Any]:
@@ -152,6 +156,8 @@ class Metadata:
 
     def table(self, table: Table, query: Mapping[str, str]) -> dict[str, Any]:
         entry = self._select(definition(table), query.get("$select"), _TABLE_FACTS)
+        if self.style == "sparse":
+            entry = {name: value for name, value in entry.items() if name in _NAMES}
         if self.style == "paths":
             return entry
         for name, options in _expansions(query.get("$expand", "")):
@@ -174,7 +180,7 @@ class Metadata:
 
     def _attributes(self, table: Table, query: Mapping[str, str], cast: str) -> list[dict[str, Any]]:
         kind = cast.removeprefix("Microsoft.Dynamics.CRM.").removesuffix("AttributeMetadata")
-        if cast and (kind not in _TYPED or self.style in {"plain", "typed"}):
+        if cast and (kind not in _TYPED or self.style in {"plain", "typed", "sparse"}):
             raise UnknownName(cast)
         typed = bool(cast) or self.style == "typed"
         columns = [column for column in table.columns if not cast or column.kind == kind]
@@ -184,6 +190,8 @@ class Metadata:
         entries = []
         for column in columns:
             entry = attribute(table, column, typed=typed)
+            if self.style == "sparse":
+                entry = {name: value for name, value in entry.items() if name in _NAMES}
             sets = {name: entry.pop(name) for name in ("OptionSet", "GlobalOptionSet") if name in entry}
             entry = self._select(entry, query.get("$select"), (*_ATTRIBUTE_FACTS, *(_TYPED[kind] if cast else ())))
             entries.append(entry | {name: value for name, value in sets.items() if not self.strict or name in expanded})

@@ -71,6 +71,9 @@ class Numora(Server):
         self.callback_status = 200
         self.callback_conflict = False
         self.foreign_result_url: str | None = None
+        self.redirect_results: str | None = None
+        self.bare_cells = False
+        self.sparse_outbox = False
         self.random = random.Random(7)
         self._cursors: dict[str, tuple[float, str]] = {}
         self._given: dict[str, int] = {}
@@ -153,6 +156,8 @@ class Numora(Server):
         return answer(200, {"data": data, "next_cursor": cursor})
 
     def _listed(self, doc: Doc) -> dict[str, Any]:
+        if self.sparse_outbox:
+            return {"document_id": doc.id, "schema": doc.schema, "status": "a status of next year", "new": {"a": [1]}}
         origin = self.foreign_result_url or ""
         return {
             "document_id": doc.id,
@@ -205,6 +210,15 @@ class Numora(Server):
         doc = self.customers[key].get(id)
         if doc is None:
             return self._error(404, "not_found")
+        if self.redirect_results is not None:
+            return web.Response(status=307, headers={"Location": f"{self.redirect_results}/v1/documents/{id}/result"})
+        if self.bare_cells:
+            fields = {name: cell["value"] if isinstance(cell, dict) else cell for name, cell in doc.fields.items()}
+        else:
+            fields = {
+                name: cell if isinstance(cell, dict) else {"value": cell, "confidence": 0.97}
+                for name, cell in doc.fields.items()
+            }
         return answer(
             200,
             {
@@ -213,10 +227,7 @@ class Numora(Server):
                 "status": doc.status,
                 "review_state": doc.review_state,
                 "confidence": doc.confidence,
-                "fields": {
-                    name: cell if isinstance(cell, dict) else {"value": cell, "confidence": 0.97}
-                    for name, cell in doc.fields.items()
-                },
+                "fields": fields,
                 "line_items": doc.line_items,
                 "duplicate_of": doc.duplicate_of,
             },
