@@ -12,7 +12,7 @@ PYTEST = $(BIN)/python -m pytest -n $(WORKERS) --maxprocesses 8 --dist worksteal
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help demo test test-quick coverage lint format types imports audit docker-lint check bench install wheel lock clean
+.PHONY: help demo test test-quick reliability coverage lint format types imports audit docker-lint check bench install wheel lock clean
 
 help: ## List what can be made
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)$$/  make \1|\2/p' Makefile | while IFS='|' read -r target text; do \
@@ -26,6 +26,9 @@ test: .venv/test.made ## Run every test that this machine can run, and say what 
 
 test-quick: .venv/test.made ## Run the tests that take seconds
 	@$(PYTEST) -m 'not (crash or kill or soak or install)' $(ARGS)
+
+reliability: .venv/test.made ## Run the reliability suites alone, and write their counts into docs/reliability.md
+	@$(BIN)/python -m tests.reliability.report $(ARGS)
 
 coverage: .venv/test.made ## Run the quick tests and show which lines they never reach
 	@$(BIN)/coverage erase

@@ -33,7 +33,7 @@ EXCERPT_LENGTH = 2000
 _CONNECT_TIMEOUT = 15.0
 
 _OPENING_HOLDS = 60.0
-"""Seconds after which a request that still waits for its place is journalled anew, which fails if it is no longer ours."""
+"""Seconds after which a request that still waits for its place is journalled anew; that fails if it is ours no more."""
 
 _TOO_MANY_REQUESTS = 429
 _REFUSALS = 400
@@ -142,7 +142,7 @@ class HttpPeer:
         timeout: float,
         log: RequestLog | None = None,
     ) -> Answer:
-        """Send one request, once. ``url`` is percent-encoded already; ``timeout`` is in seconds, for the whole exchange.
+        """Send one request, once. ``url`` is percent-encoded already; ``timeout`` in seconds is for the whole exchange.
 
         Raises ``ThrottledError`` on 429, ``TransientError`` when there was no effect, ``UnknownOutcomeError`` when a
         mutating request was sent and no answer came, ``BlockedError`` when the other side cannot be trusted. Any other

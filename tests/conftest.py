@@ -28,7 +28,19 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
+def _counted(config: pytest.Config) -> list[str]:
+    """Return what tests counted, as they told it under the property ``counted``."""
+    reporter = config.pluginmanager.get_plugin("terminalreporter")
+    reports = reporter.stats.get("passed", []) if reporter else []
+    return [str(told) for report in reports for name, told in report.user_properties if name == "counted"]
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    counted = _counted(config)
+    if counted:
+        terminalreporter.section("counted")
+        for line in sorted(counted):
+            terminalreporter.write_line(line)
     left_out = _left_out(config)
     terminalreporter.section("left out on this machine")
     for reason, count in left_out.most_common():

@@ -1,6 +1,8 @@
 """``serve``: run the service."""
 
 import asyncio
+import gc
+import sys
 from asyncio import AbstractEventLoop
 from collections.abc import Callable
 
@@ -18,7 +20,7 @@ def serve(config: ConfigOption = None) -> None:
     path = config_path(config)
     try:
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-            runner.run(run_service(path, os.environ))
+            runner.run(run_service(path, os.environ, ready=_settle))
     except OSError as error:
         if error.filename is not None:
             raise
@@ -35,3 +37,16 @@ def _loop_factory() -> Callable[[], AbstractEventLoop] | None:
     except ImportError:
         return None
     return uvloop.new_event_loop
+
+
+def _settle(_: str) -> None:
+    """Tune the process for its work, once everything that stays is loaded.
+
+    What is loaded is left out of garbage collection, which looked through all of it over and over: an eighth of the
+    processor time. And a thread waits longer for the interpreter while another one is busy, since the ledger's thread
+    would take it from the event loop with every statement.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(10_000, 20, 20)
+    sys.setswitchinterval(0.02)

@@ -57,11 +57,6 @@ class LaneWorker:
         """How many deliveries are on their way."""
         return len(self._running)
 
-    @property
-    def _has_room(self) -> bool:
-        """Tell whether a claim is worth its while: it costs the same for one delivery as for many."""
-        return self._capacity - len(self._running) >= max(1, self._capacity // 4)
-
     def start(self) -> None:
         """Begin to work."""
         self._main = asyncio.create_task(self._work(), name=f"worker {self.lane.tenant}")
@@ -110,9 +105,9 @@ class LaneWorker:
     async def _turn(self) -> float:
         """Claim what can be claimed; return the seconds to sleep unless woken."""
         self._probe_if_due()
-        if not self._has_room:
-            return LONGEST_SLEEP  # the end of a delivery wakes the worker
         free = self._capacity - len(self._running)
+        if free < max(1, self._capacity // 4):
+            return LONGEST_SLEEP  # the end of a delivery wakes the worker
         now = self._clock()
         claimed = await self._claim()
         if claimed == free:
@@ -160,8 +155,7 @@ class LaneWorker:
             await self._hand_back_when_possible(error.delivery)
         finally:
             self._running.pop(delivery.id, None)
-            if self._has_room or self.lane.gates.next_probe() is not None:
-                self._wakeup.set()
+            self._wakeup.set()
         self._listener(last)
 
     async def _hand_back_when_possible(self, staged: Delivery) -> None:

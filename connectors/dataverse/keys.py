@@ -19,7 +19,7 @@ _VERSION_5 = 0x5000_8000_0000_0000_0000
 
 
 def _uuid5(parts: Sequence[str]) -> str:
-    """Return ``str(uuid5(NAMESPACE, …))`` of the joined parts, in a third of the time: every line of a document has one."""
+    """Return ``uuid5(NAMESPACE, joined parts)`` as text, in a third of the time: every line of a document has one."""
     hashed = _NAMESPACE_HASHED.copy()
     hashed.update(_joined(parts).encode())
     number = int.from_bytes(hashed.digest()[:16], "big") & ~_VERSION_BITS | _VERSION_5

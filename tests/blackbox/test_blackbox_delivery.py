@@ -8,7 +8,7 @@ from tests.blackbox.imitations.metadata import STYLES
 from tests.blackbox.world import World, invoice, plain_lines
 
 
-async def test_two_hundred_documents_of_two_tenants_become_two_hundred_rows(made: World):
+async def test_two_hundred_documents_of_two_tenants_become_two_hundred_rows(made: World) -> None:
     """Each tenant's documents become rows of its own Dynamics, once, and each is reported once, with its row's id."""
     acme = await made.add_tenant("acme")
     globex = await made.add_tenant("globex", mappings={"invoice_v2": "invoice_v2.dataverse.yaml"})
@@ -25,7 +25,11 @@ async def test_two_hundred_documents_of_two_tenants_become_two_hundred_rows(made
     status, page = await made.bridge.call("GET", "/v1/tenants/acme/deliveries?state=succeeded&limit=1")
     assert status == 200
     assert page["data"][0]["operation"] == "created"
-    assert {one["state"] for one in await made.bridge.deliveries("acme")} == {"succeeded"}
+
+    async def told() -> bool:
+        return {one["state"] for one in await made.bridge.deliveries("acme")} == {"succeeded"}
+
+    await made.until_told(told)
     assert await made.bridge.stop() == 0
     made.holds()
     made.no_secret_was_written()
@@ -35,7 +39,7 @@ async def test_two_hundred_documents_of_two_tenants_become_two_hundred_rows(made
 
 
 @pytest.mark.parametrize("style", STYLES)
-async def test_metadata_is_understood_in_every_style(made: World, style: str):
+async def test_metadata_is_understood_in_every_style(made: World, style: str) -> None:
     """Whatever a Dynamics tells about its tables, and in whichever way, is enough to write a row with its lines."""
     acme = await made.add_tenant(style=style)
     docs = [made.numora.add(acme.numora_key, invoice(number)) for number in range(3)]
@@ -45,7 +49,7 @@ async def test_metadata_is_understood_in_every_style(made: World, style: str):
     made.holds()
 
 
-async def test_an_authority_without_its_directory_is_completed(made: World):
+async def test_an_authority_without_its_directory_is_completed(made: World) -> None:
     """A national cloud's address alone is enough: the directory is known from tenant_id."""
     made.authority_has_directory = False
     acme = await made.add_tenant()
@@ -55,11 +59,9 @@ async def test_an_authority_without_its_directory_is_completed(made: World):
     made.written_once(acme, [plain_lines(doc)])
 
 
-async def test_receipts_and_contracts_go_through_the_shipped_mappings(made: World):
+async def test_receipts_and_contracts_go_through_the_shipped_mappings(made: World) -> None:
     acme = await made.add_tenant(
-        mappings={
-            name: f"{name}.dataverse.yaml" for name in ("invoice_v2", "receipt_v1", "contract_v1")
-        }
+        mappings={name: f"{name}.dataverse.yaml" for name in ("invoice_v2", "receipt_v1", "contract_v1")}
     )
     receipt = invoice(
         1,
@@ -96,7 +98,7 @@ async def test_receipts_and_contracts_go_through_the_shipped_mappings(made: Worl
     assert row["numora_value"] == 120000
 
 
-async def test_an_alternate_key_identifies_rows_when_asked_for(made: World):
+async def test_an_alternate_key_identifies_rows_when_asked_for(made: World) -> None:
     acme = await made.add_tenant()
     made.mapping_files["design.yaml"] = made.mapping_files["design.yaml"].replace(
         "{by: primary_key}", "{by: alternate_key, column: numora_externalkey}"
@@ -115,7 +117,7 @@ async def test_an_alternate_key_identifies_rows_when_asked_for(made: World):
 @pytest.mark.parametrize(
     "taken", [(412, "0x80060892"), (412, "0x80040237"), (400, "0x80040237"), (500, "0x80073002"), (412, "")]
 )
-async def test_a_taken_key_in_any_dress_is_our_own_row(made: World, taken: tuple[int, str]):
+async def test_a_taken_key_in_any_dress_is_our_own_row(made: World, taken: tuple[int, str]) -> None:
     """The answer to the first create was lost; whatever the second one is told, there is one row and one success."""
     acme = await made.add_tenant()
     acme.dataverse.taken = taken
@@ -127,7 +129,7 @@ async def test_a_taken_key_in_any_dress_is_our_own_row(made: World, taken: tuple
     made.written_once(acme, [plain_lines(doc)])
 
 
-async def test_many_lines_go_as_one_change_set(made: World):
+async def test_many_lines_go_as_one_change_set(made: World) -> None:
     """Above what one nested insert takes, header and lines are still one transaction."""
     acme = await made.add_tenant()
     lines = [{"id": f"li_{number}", "description": f"Line {number}", "amount": "1.00"} for number in range(300)]
@@ -139,7 +141,7 @@ async def test_many_lines_go_as_one_change_set(made: World):
     assert any(seen.path.endswith("$batch") for seen in acme.dataverse.requests)
 
 
-async def test_a_result_address_on_another_origin_never_gets_the_key(made: World):
+async def test_a_result_address_on_another_origin_never_gets_the_key(made: World) -> None:
     """Numora's key goes to Numora's origin only, whatever the outbox says."""
     acme = await made.add_tenant()
     stranger = await made.add_tenant("stranger")
@@ -154,7 +156,7 @@ async def test_a_result_address_on_another_origin_never_gets_the_key(made: World
     await stranger.dataverse.stop()
 
 
-async def test_both_places_of_the_cursor_are_read(made: World):
+async def test_both_places_of_the_cursor_are_read(made: World) -> None:
     acme = await made.add_tenant(poll={"every": "1s", "limit": 10, "cursor_param": "page_token"})
     made.numora.cursor_place = "top"
     made.numora.cursor_param = "page_token"

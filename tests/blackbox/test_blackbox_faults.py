@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from tests.blackbox.imitations.numora import Doc
-from tests.blackbox.imitations.wire import KINDS
+from tests.blackbox.imitations.wire import KINDS, Faults
 from tests.blackbox.world import World, invoice, plain_lines
 
 
@@ -15,16 +15,16 @@ def add_invoices(made: World, count: int) -> list[Doc]:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-async def test_every_kind_of_fault_leaves_one_row_and_one_callback(made: World, kind: str):
-    """One request in twelve meets the fault, at Numora and at Dynamics alike."""
+async def test_every_kind_of_fault_leaves_one_row_and_one_callback(made: World, kind: str) -> None:
+    """One request in ten meets the fault, at Numora and at Dynamics alike."""
     acme = await made.add_tenant()
-    docs = add_invoices(made, 20)
-    for seed, server in enumerate((made.numora, acme.dataverse)):
-        server.faults.rate, server.faults.kinds, server.faults.seed = 0.08, (kind,), seed
-        server.faults.retry_after, server.faults.hang = 1, 0.5
+    docs = add_invoices(made, 12)
+    for server in (made.numora, acme.dataverse):
+        server.faults = Faults(0.1, (kind,), seed=3, retry_after=0.2 if "date" in kind else 1, hang=0.5)
     await made.start()
     await made.until(lambda: made.finished(acme))
     made.written_once(acme, docs)
+    assert any(seen.fault for seen in [*made.numora.requests, *acme.dataverse.requests])
     assert await made.bridge.stop() == 0
     made.holds()
     made.no_secret_was_written()
@@ -33,11 +33,11 @@ async def test_every_kind_of_fault_leaves_one_row_and_one_callback(made: World, 
 @pytest.mark.soak
 @pytest.mark.timeout(240)
 @pytest.mark.parametrize("rate", [0.05, 0.1])
-async def test_all_faults_together_leave_one_row_and_one_callback(made: World, rate: float):
+async def test_all_faults_together_leave_one_row_and_one_callback(made: World, rate: float) -> None:
     acme = await made.add_tenant()
     docs = add_invoices(made, 200)
     for seed, server in enumerate((made.numora, acme.dataverse, made.entra)):
-        server.faults.rate, server.faults.seed, server.faults.retry_after, server.faults.hang = rate, seed, 1, 1
+        server.faults = Faults(rate, seed=seed, retry_after=1, hang=1)
     await made.start()
     await made.until(lambda: made.finished(acme), 200)
     made.written_once(acme, docs)
@@ -48,7 +48,7 @@ async def test_all_faults_together_leave_one_row_and_one_callback(made: World, r
 
 @pytest.mark.soak
 @pytest.mark.timeout(240)
-async def test_sporadic_faults_do_not_stall_a_tenant_under_the_default_schedule(made: World):
+async def test_sporadic_faults_do_not_stall_a_tenant_under_the_default_schedule(made: World) -> None:
     """With nothing set but the defaults, 100 documents with faults at 5 % are through within two minutes or so."""
     acme = await made.add_tenant()
     made.settings = {
@@ -57,7 +57,7 @@ async def test_sporadic_faults_do_not_stall_a_tenant_under_the_default_schedule(
     }
     docs = add_invoices(made, 100)
     for seed, server in enumerate((made.numora, acme.dataverse)):
-        server.faults.rate, server.faults.seed, server.faults.retry_after, server.faults.hang = 0.05, seed, 1, 1
+        server.faults = Faults(0.05, seed=seed, retry_after=1, hang=1)
     await made.start()
     await made.until(lambda: made.finished(acme), 200)
     made.written_once(acme, docs)
@@ -66,9 +66,9 @@ async def test_sporadic_faults_do_not_stall_a_tenant_under_the_default_schedule(
 
 @pytest.mark.parametrize(
     ("documents", "kills"),
-    [(60, 6), pytest.param(300, 25, marks=[pytest.mark.soak, pytest.mark.timeout(300)])],
+    [(40, 4), pytest.param(300, 25, marks=[pytest.mark.soak, pytest.mark.timeout(300)])],
 )
-async def test_killed_at_random_it_goes_on_where_it_was(made: World, documents: int, kills: int):
+async def test_killed_at_random_it_goes_on_where_it_was(made: World, documents: int, kills: int) -> None:
     """SIGKILL whenever it likes: no document lost, no row twice, no effect twice, no callback with other bytes."""
     acme = await made.add_tenant(poll={"every": "1s", "limit": 25})
     acme.dataverse.latency = made.numora.latency = 0.02
@@ -80,8 +80,10 @@ async def test_killed_at_random_it_goes_on_where_it_was(made: World, documents: 
         seen = len(made.numora.requests) + len(acme.dataverse.requests)
         more = chance.randint(0, 4 * documents // kills)
         await made.until(
-            lambda seen=seen, more=more: len(made.numora.requests) + len(acme.dataverse.requests) >= seen + more  # type: ignore[misc]
-            or made.finished(acme)
+            lambda seen=seen, more=more: (
+                len(made.numora.requests) + len(acme.dataverse.requests) >= seen + more  # type: ignore[misc]
+                or made.finished(acme)
+            )
         )
         await made.bridge.kill()
         await made.bridge.start(wait=False)
@@ -98,10 +100,13 @@ async def test_killed_at_random_it_goes_on_where_it_was(made: World, documents: 
     ("style", "documents"),
     [
         ("single_use", 60),
-        *[pytest.param(style, 1000, marks=[pytest.mark.soak, pytest.mark.timeout(240)]) for style in ("single_use", "age", "refused")],
+        *[
+            pytest.param(style, 1000, marks=[pytest.mark.soak, pytest.mark.timeout(240)])
+            for style in ("single_use", "age", "refused")
+        ],
     ],
 )
-async def test_cursors_that_expire_lose_no_document(made: World, style: str, documents: int):
+async def test_cursors_that_expire_lose_no_document(made: World, style: str, documents: int) -> None:
     """A cursor that is good once, or for a while, or refused at will: the window is read again from its start."""
     acme = await made.add_tenant(poll={"every": "1s", "limit": 10 if documents < 100 else 100})
     made.numora.cursor_style = style
@@ -114,7 +119,7 @@ async def test_cursors_that_expire_lose_no_document(made: World, style: str, doc
     made.holds()
 
 
-async def test_a_callback_without_an_answer_is_sent_again_byte_for_byte(made: World):
+async def test_a_callback_without_an_answer_is_sent_again_byte_for_byte(made: World) -> None:
     acme = await made.add_tenant()
     (doc,) = add_invoices(made, 1)
     made.numora.faults.only = lambda seen: seen.method == "POST"
@@ -129,11 +134,13 @@ async def test_a_callback_without_an_answer_is_sent_again_byte_for_byte(made: Wo
 
 async def ended(made: World, document: str, state: str, **more: Any) -> bool:
     delivery = await made.bridge.delivery(document)
-    return bool(delivery) and delivery["state"] == state and all(delivery[name] == value for name, value in more.items())
+    return (
+        bool(delivery) and delivery["state"] == state and all(delivery[name] == value for name, value in more.items())
+    )
 
 
 @pytest.mark.parametrize("status", [200, 202, 204])
-async def test_any_good_answer_to_a_callback_is_enough(made: World, status: int):
+async def test_any_good_answer_to_a_callback_is_enough(made: World, status: int) -> None:
     acme = await made.add_tenant()
     made.numora.callback_status = status
     (doc,) = add_invoices(made, 1)
@@ -142,7 +149,7 @@ async def test_any_good_answer_to_a_callback_is_enough(made: World, status: int)
     made.written_once(acme, [doc])
 
 
-async def test_an_expired_token_is_fetched_once_more_and_nothing_else_happens(made: World):
+async def test_an_expired_token_is_fetched_once_more_and_nothing_else_happens(made: World) -> None:
     """A 401 from Dynamics means one forced refresh of the token."""
     acme = await made.add_tenant()
     docs = add_invoices(made, 3)
@@ -156,7 +163,7 @@ async def test_an_expired_token_is_fetched_once_more_and_nothing_else_happens(ma
     assert (await made.bridge.tenant())["healthy"]
 
 
-async def test_a_dead_destination_does_not_slow_its_neighbours(made: World):
+async def test_a_dead_destination_does_not_slow_its_neighbours(made: World) -> None:
     acme = await made.add_tenant()
     dead = await made.add_tenant("globex")
     made.numora.add(dead.numora_key, invoice(1, "globex"))
@@ -171,7 +178,7 @@ async def test_a_dead_destination_does_not_slow_its_neighbours(made: World):
 
 @pytest.mark.soak
 @pytest.mark.timeout(400)
-async def test_a_write_that_is_never_answered_holds_up_that_document_alone(made: World):
+async def test_a_write_that_is_never_answered_holds_up_that_document_alone(made: World) -> None:
     """One create hangs until the client gives up; all others go on; it is one row in the end."""
     acme = await made.add_tenant()
     docs = add_invoices(made, 20)

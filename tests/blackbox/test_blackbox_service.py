@@ -35,7 +35,7 @@ async def until_state(made: World, doc: Doc, wanted: str) -> dict[str, Any]:
     return await made.bridge.delivery(doc.id)
 
 
-async def test_keys_open_what_they_should_and_nothing_else(made: World):
+async def test_keys_open_what_they_should_and_nothing_else(made: World) -> None:
     """Operator keys see every tenant, a tenant's key its own; another's tenant and none look alike."""
     acme = await made.add_tenant()
     await made.add_tenant("globex")
@@ -60,11 +60,12 @@ async def test_keys_open_what_they_should_and_nothing_else(made: World):
     assert (status, page["status"]) == (404, 404)
 
 
-async def test_calls_right_after_the_start_are_answered(made: World):
-    """Whoever saw /healthz may go on at once: a call waits for the start instead of being turned away."""
+async def test_calls_right_after_the_start_are_answered(made: World) -> None:
+    """Whoever saw /healthz may go on at once: calls wait for the start, and a SIGHUP does not end the process."""
     await made.add_tenant()
     made.write()
     await made.bridge.start()
+    made.bridge.signal(signal.SIGHUP)
     answers = await asyncio.gather(
         made.bridge.call("GET", "/v1/me"),
         made.bridge.call("GET", "/v1/tenants"),
@@ -74,7 +75,7 @@ async def test_calls_right_after_the_start_are_answered(made: World):
     assert [one["id"] for one in answers[1][1]["data"]] == ["acme"]
 
 
-async def test_deliveries_are_listed_filtered_paged_and_shown_whole(made: World):
+async def test_deliveries_are_listed_filtered_paged_and_shown_whole(made: World) -> None:
     acme = await made.add_tenant()
     good = [add(made, number) for number in range(5)]
     bad = add(made, 9, fields={"invoice_date": "soon"})
@@ -113,7 +114,7 @@ async def test_deliveries_are_listed_filtered_paged_and_shown_whole(made: World)
     assert "204" in text
 
 
-async def test_deliver_waits_or_answers_at_once(made: World):
+async def test_deliver_waits_or_answers_at_once(made: World) -> None:
     acme = await made.add_tenant(poll=HOURLY)
     await made.start()
     doc = add(made, listed=False)
@@ -134,7 +135,7 @@ async def test_deliver_waits_or_answers_at_once(made: World):
     assert (await made.bridge.call("POST", path))[0] in {200, 202}
 
 
-async def test_preview_writes_nothing(made: World):
+async def test_preview_writes_nothing(made: World) -> None:
     acme = await made.add_tenant(poll=HOURLY)
     await made.start()
     doc = add(made, listed=False)
@@ -151,7 +152,7 @@ async def test_preview_writes_nothing(made: World):
     assert await made.bridge.deliveries() == []
 
 
-async def test_poll_tells_what_it_saw(made: World):
+async def test_poll_tells_what_it_saw(made: World) -> None:
     await made.add_tenant(poll={"every": "1h", "limit": 2})
     await made.start()
     for number in range(5):
@@ -164,7 +165,7 @@ async def test_poll_tells_what_it_saw(made: World):
     await made.until_told(polled)
 
 
-async def test_a_person_may_retry_with_the_newest_mapping_or_the_same(made: World):
+async def test_a_person_may_retry_with_the_newest_mapping_or_the_same(made: World) -> None:
     acme = await made.add_tenant(poll=HOURLY)
     made.mapping_files["design.yaml"] = DESIGN_MAPPING.replace("min_confidence: 0.8", "min_confidence: 0.99")
     doc = add(made)
@@ -174,19 +175,22 @@ async def test_a_person_may_retry_with_the_newest_mapping_or_the_same(made: Worl
     status, again = await made.bridge.call("POST", path, {"mapping": "same"})
     assert status in {200, 202}, again
     await made.until(lambda: len(doc.callbacks) == 2)
-    status, dry = await made.bridge.call("POST", "/v1/tenants/acme/deliveries/retry", {"state": "failed", "dry_run": True})
+    status, dry = await made.bridge.call(
+        "POST", "/v1/tenants/acme/deliveries/retry", {"state": "failed", "dry_run": True}
+    )
     assert status == 200, dry
     assert len(doc.callbacks) == 2
     assert [one["status"] for one in doc.callbacks] == ["failed", "failed"]
     assert len({one["execution_id"] for one in doc.callbacks}) == 2
     made.mapping_files["design.yaml"] = DESIGN_MAPPING
     made.write()
+    made.bridge.signal(signal.SIGHUP)
     await made.until(lambda: doc.status == "push_succeeded")
     made.holds()
     assert len(acme.dataverse.count("create", "numora_invoice")) == 1
 
 
-async def test_a_changed_mapping_has_failed_documents_tried_again(made: World):
+async def test_a_changed_mapping_has_failed_documents_tried_again(made: World) -> None:
     """The file is saved, and what failed under the old text is delivered, with nobody asking."""
     acme = await made.add_tenant()
     doc = add(made, fields={"invoice_date": "31/01/2026"})
@@ -202,14 +206,16 @@ async def test_a_changed_mapping_has_failed_documents_tried_again(made: World):
     made.holds()
 
 
-async def test_a_broken_file_keeps_the_old_version_in_force(made: World):
+async def test_a_broken_file_keeps_the_old_version_in_force(made: World) -> None:
     acme = await made.add_tenant()
     await made.start()
     (made.config / "mappings" / "design.yaml").write_text("schema: invoice_v2\ntabel: numora_invoice\n")
     made.bridge.signal(signal.SIGHUP)
 
     async def told() -> bool:
-        return "tabel" in str((await made.bridge.call("GET", "/v1/tenants"))[1]) or "tabel" in made.bridge.log.read_text()
+        return (
+            "tabel" in str((await made.bridge.call("GET", "/v1/tenants"))[1]) or "tabel" in made.bridge.log.read_text()
+        )
 
     await made.until_told(told)
     readiness = (await made.bridge.call("GET", "/readyz", key=None))[1]
@@ -221,14 +227,16 @@ async def test_a_broken_file_keeps_the_old_version_in_force(made: World):
     made.bridge.signal(signal.SIGHUP)
 
     async def mended() -> bool:
-        return (await made.bridge.call("GET", "/readyz", key=None))[1]["status"] == "ready"
+        return bool((await made.bridge.call("GET", "/readyz", key=None))[1]["status"] == "ready")
 
     await made.until_told(mended)
 
 
-async def test_tenants_come_and_go_while_it_runs(made: World):
+async def test_tenants_come_and_go_while_it_runs(made: World) -> None:
     acme = await made.add_tenant()
-    made.bridge.variables |= {f"GLOBEX_{name}": f"{name}-of-globex" for name in ("NUMORA_KEY", "DATAVERSE_SECRET", "API_KEY")}
+    made.bridge.variables |= {
+        f"GLOBEX_{name}": f"{name}-of-globex" for name in ("NUMORA_KEY", "DATAVERSE_SECRET", "API_KEY")
+    }
     await made.start()
     globex = await made.add_tenant("globex")
     globex.numora_key, globex.api_key = "NUMORA_KEY-of-globex", "API_KEY-of-globex"
@@ -238,9 +246,11 @@ async def test_tenants_come_and_go_while_it_runs(made: World):
     )
     made.numora.add(globex.numora_key, invoice(1, "globex"))
     made.write_tenant(globex)
+    made.bridge.signal(signal.SIGHUP)
     await made.until(lambda: made.finished(globex))
     doc = add(made)
     (made.config / "tenants" / "globex.yaml").unlink()
+    made.bridge.signal(signal.SIGHUP)
 
     async def gone() -> bool:
         return [one["id"] for one in (await made.bridge.call("GET", "/v1/tenants"))[1]["data"]] == ["acme"]
@@ -253,7 +263,7 @@ async def test_tenants_come_and_go_while_it_runs(made: World):
     assert len([seen for seen in made.numora.requests if globex.numora_key in seen.identity]) <= before + 1
 
 
-async def test_the_poll_that_was_due_while_it_was_down_runs_at_start_and_the_state_is_kept(made: World):
+async def test_the_poll_that_was_due_while_it_was_down_runs_at_start_and_the_state_is_kept(made: World) -> None:
     """An hourly poll: what came while the process was down is fetched at its start, and what was done is known."""
     acme = await made.add_tenant(poll={"every": "2s", "limit": 100})
     first = add(made, 1)
@@ -264,7 +274,6 @@ async def test_the_poll_that_was_due_while_it_was_down_runs_at_start_and_the_sta
     second = add(made, 2)
     acme.source = {"poll": HOURLY}
     made.write()
-    await asyncio.sleep(0)
     await made.bridge.start()
     await made.bridge.call("POST", "/v1/tenants/acme/poll")
     await made.until(lambda: second.status == "push_succeeded")
@@ -272,7 +281,7 @@ async def test_the_poll_that_was_due_while_it_was_down_runs_at_start_and_the_sta
     made.written_once(acme, [first, second])
 
 
-async def test_sigterm_ends_it_within_ten_seconds_and_hands_back_what_is_on_its_way(made: World):
+async def test_sigterm_ends_it_within_ten_seconds_and_hands_back_what_is_on_its_way(made: World) -> None:
     """A write that hangs does not keep the process; after the next start it is one row."""
     acme = await made.add_tenant()
     doc = add(made)
@@ -289,7 +298,7 @@ async def test_sigterm_ends_it_within_ten_seconds_and_hands_back_what_is_on_its_
     made.holds()
 
 
-async def test_a_cursor_survives_a_restart(made: World):
+async def test_a_cursor_survives_a_restart(made: World) -> None:
     """A window that was read in part goes on at its cursor."""
     acme = await made.add_tenant(poll={"every": "400ms", "limit": 5})
     docs = [add(made, number) for number in range(12)]
@@ -316,7 +325,7 @@ class FileHost(Server):
         return web.Response(body=self.content, content_type="application/pdf")
 
 
-async def test_a_file_is_attached_as_a_note_once(made: World):
+async def test_a_file_is_attached_as_a_note_once(made: World) -> None:
     """The file is fetched without any key from a host that was allowed, and becomes one note on the row."""
     acme = await made.add_tenant()
     host = FileHost()
@@ -336,7 +345,7 @@ async def test_a_file_is_attached_as_a_note_once(made: World):
     await host.stop()
 
 
-async def test_check_names_every_fault_of_a_config_at_once(made: World):
+async def test_check_names_every_fault_of_a_config_at_once(made: World) -> None:
     await made.add_tenant()
     made.write()
     (made.config / "bridge.yaml").write_text("listen: {host: 127.0.0.1, prot: 1}\nstoer: x\n")
@@ -347,7 +356,7 @@ async def test_check_names_every_fault_of_a_config_at_once(made: World):
         assert word in out, out
 
 
-async def test_check_holds_the_mapping_against_the_target(made: World):
+async def test_check_holds_the_mapping_against_the_target(made: World) -> None:
     await made.add_tenant()
     made.mapping_files["design.yaml"] = DESIGN_MAPPING
     made.write()
@@ -363,7 +372,7 @@ async def test_check_holds_the_mapping_against_the_target(made: World):
     assert code == 0, out
 
 
-async def test_poll_as_a_command_delivers_what_is_due_and_ends(made: World):
+async def test_poll_as_a_command_delivers_what_is_due_and_ends(made: World) -> None:
     acme = await made.add_tenant()
     docs = [add(made, number) for number in range(3)]
     made.write()

@@ -1,7 +1,6 @@
 """A bridge with its surroundings: one Numora, one Entra, and a Dataverse for each tenant; and what must always hold."""
 
 import asyncio
-import time
 from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -122,7 +121,7 @@ class World:
         """Wait for something to hold in the imitations; tell what the bridge thinks when it does not come."""
         try:
             async with asyncio.timeout(patience):
-                while not done():
+                while not done():  # noqa: ASYNC110 - what is waited for happens in another process
                     await asyncio.sleep(0.02)
         except TimeoutError:
             raise AssertionError(await self.story()) from None
@@ -131,7 +130,7 @@ class World:
         """Wait for something to hold in what the bridge tells."""
         try:
             async with asyncio.timeout(patience):
-                while not await told():
+                while not await told():  # noqa: ASYNC110 - what is waited for happens in another process
                     await asyncio.sleep(0.05)
         except TimeoutError:
             raise AssertionError(await self.story()) from None
@@ -144,15 +143,15 @@ class World:
             lines.append(f"{tenant.name}: documents {dict(docs)}")
             try:
                 lines.append(f"  health {await self.bridge.tenant(tenant.name)}")
-                for one in (await self.bridge.deliveries(tenant.name))[:5]:
-                    lines.append(f"  {one}")
-                open_ones = [
-                    one for one in await self.bridge.deliveries(tenant.name) if one["state"] in {"queued", "working", "parked"}
-                ]
+                deliveries = await self.bridge.deliveries(tenant.name)
+                lines += [f"  {one}" for one in deliveries[:5]]
+                open_ones = [one for one in deliveries if one["state"] in {"queued", "working", "parked"}]
                 lines += [f"  open: {one}" for one in open_ones[:5]]
             except Exception as error:  # noqa: BLE001 - the story of a failure is told as far as it goes
                 lines.append(f"  the API does not tell: {error!r}")
-            errors = [seen for seen in tenant.dataverse.requests if seen.status and seen.status >= 400 and not seen.fault]
+            errors = [
+                seen for seen in tenant.dataverse.requests if seen.status and seen.status >= 400 and not seen.fault
+            ]
             lines += [f"  dataverse {seen.method} {seen.path} {dict(seen.query)} {seen.status}" for seen in errors[-5:]]
         errors = [seen for seen in self.numora.requests if seen.status and seen.status >= 400 and not seen.fault]
         lines += [f"numora {seen.method} {seen.path} {seen.status}" for seen in errors[-5:]]
@@ -181,7 +180,9 @@ class World:
         for posted in self.numora.posted:
             bodies[posted.json["execution_id"]].add(posted.body)
         assert all(len(one) == 1 for one in bodies.values())
-        assert all(posted.status < 300 for posted in self.numora.posted), [p for p in self.numora.posted if p.status >= 300]
+        assert all(posted.status < 300 for posted in self.numora.posted), [
+            p for p in self.numora.posted if p.status >= 300
+        ]
 
     def _requests_were_named(self) -> None:
         ids = [seen.headers.get("x-request-id") for seen in self.numora.requests]
@@ -194,7 +195,9 @@ class World:
         assert {seen.identity for seen in self.numora.requests} <= keys
         for seen in self.numora.requests:
             for tenant in self.tenants.values():
-                owner = next((doc for doc in self.numora.customer(tenant.numora_key) if f"/documents/{doc}" in seen.path), None)
+                owner = next(
+                    (doc for doc in self.numora.customer(tenant.numora_key) if f"/documents/{doc}" in seen.path), None
+                )
                 if owner is not None and f"/documents/{owner}/" in f"{seen.path}/":
                     assert seen.identity == f"Bearer {tenant.numora_key}", seen
         for tenant in self.tenants.values():
@@ -274,14 +277,13 @@ def invoice(number: int, tenant: str = "acme", **more: Any) -> Doc:
             "amount": {"value": f"{number}.75", "confidence": 0.92},
         },
     ]
-    doc = Doc(
+    return Doc(
         more.pop("id", f"doc_{tenant}_{number:04d}"),
         fields={name: value for name, value in fields.items() if value is not None},
         line_items=more.pop("line_items", lines),
         metadata=more.pop("metadata", {"vendor_code": "V-1"}),
         **more,
     )
-    return doc
 
 
 def plain_lines(doc: Doc) -> Doc:
@@ -290,5 +292,3 @@ def plain_lines(doc: Doc) -> Doc:
         for name, cell in item.items():
             item[name] = cell["value"] if isinstance(cell, dict) else cell
     return doc
-
-

@@ -24,15 +24,15 @@ _QUIET_TURNS = 12
 class Exploration:
     """What was found out about one kind of document. The lists go by the number of crashes, from one.
 
-    ``sequences`` counts the ways of crashing so many times; ``lives`` the processes that were run to their death for
-    it, ``worlds`` the different worlds that those left behind. ``failures`` says what was wrong where.
+    ``sequences`` counts the ways of crashing so many times; ``worlds`` the different worlds that those left behind.
+    ``processes`` is how many processes were run in all. ``failures`` says what was wrong where.
     """
 
     kind: str
     points: int = 0
     sequences: list[int] = field(default_factory=list)
-    lives: list[int] = field(default_factory=list)
     worlds: list[int] = field(default_factory=list)
+    processes: int = 0
     failures: list[str] = field(default_factory=list)
 
 
@@ -65,17 +65,15 @@ class Explorer:
         frontier = [_Known(await self._begin(), 1, ())]
         for crashes in range(1, depth + 1):
             following: dict[str, _Known] = {}
-            sequences = lives = 0
+            sequences = 0
             for known in frontier:
                 points = 0
                 while not await self._ends(known, points + 1, crashes, following, warm=warm):
                     points += 1
                 sequences += known.ways * points
-                lives += points
                 if crashes == 1:
                     self.found.points = points
             self.found.sequences.append(sequences)
-            self.found.lives.append(lives)
             self.found.worlds.append(len(following))
             frontier = list(following.values())
         for known in frontier:
@@ -115,6 +113,7 @@ class Explorer:
         folder = stage.folder / "life"
         known.snapshot.restore(stage.world, folder)
         life = Life(folder, die_at=die_at)
+        self.found.processes += 1
         try:
             lived = await life.run(stage.live(life, self._kind.tenant, depth=depth, warm=warm))
             await quiet(stage.world)
@@ -132,9 +131,7 @@ class Explorer:
 
     def _check(self, folder: Path, places: tuple[str, ...]) -> None:
         stage, kind, document = self._stage, self._kind, self._document
-        expected = Expected(
-            kind.tenant, document.id, kind.end, kind.content(document), kind.revisions, kind.callbacks
-        )
+        expected = Expected(kind.tenant, document.id, kind.end, kind.content(document), kind.revisions, kind.callbacks)
         wrong = violations(stage.world, LedgerFacts.read(folder / "bridge.db"), [expected])
         effects = effects_of(stage.world)
         if self._baseline is None:

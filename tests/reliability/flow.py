@@ -6,7 +6,7 @@ from random import Random
 from bridge.sandbox import SandboxWorld
 from connectors.numora.sandbox.documents import SandboxDocument, Workspace
 from connectors.numora.sandbox.samples import SCHEMAS, sample_document
-from tests.reliability.invariants import End, Expected, content_of
+from tests.reliability.invariants import End, Expected, content_of, lines_of
 
 _TOTAL = {"invoice_v2": "total_amount", "receipt_v1": "total_amount", "contract_v1": "contract_value"}
 
@@ -74,7 +74,7 @@ class Flow:
 
     def _correct(self, workspace: Workspace, document: SandboxDocument) -> None:
         changed = {_TOTAL[document.schema]: {"value": f"{self._random.randint(1, 9_999)}.50", "confidence": 1}}
-        lines = document.line_items
+        lines = lines_of(document)
         if not lines:
             workspace.amend(document.id, fields=changed)
             return

@@ -63,7 +63,7 @@ def inherit(warmth: Warmth) -> None:
         catalog._entries, catalog._settled = dict(entries), dict(settled)
         return destination
 
-    runtime.build_destination = build
+    runtime.build_destination = build  # type: ignore[attr-defined]
 
 
 async def work(config: LoadedConfig) -> None:

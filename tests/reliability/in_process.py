@@ -21,7 +21,10 @@ PATIENCE = 60.0
 
 
 class RunningBridge:
-    """A bridge at work. ``moved`` holds every delivery as it was when its way ended or paused, ``blocks`` what was shut."""
+    """A bridge at work.
+
+    ``moved`` holds every delivery as it was when its way ended or paused, ``blocks`` what was shut or opened.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -49,6 +52,10 @@ class RunningBridge:
             self._happened.clear()
             async with asyncio.timeout(PATIENCE):
                 await self._happened.wait()
+
+    async def until_moved(self, before: int) -> None:
+        """Wait until more deliveries have moved than there were."""
+        await self.until(lambda: len(self.moved) > before)
 
 
 @asynccontextmanager

@@ -119,10 +119,16 @@ def content_of(document: SandboxDocument) -> Content:
     header = {column: _as_stored(name, values.get(name)) for column, name in _HEADER[document.schema].items()}
     header["numora_externalid"] = document.external_id
     lines: Counter[frozenset[tuple[str, Any]]] = Counter()
-    for row in document.line_items:
+    for row in lines_of(document):
         cells = {name: _plain(cell) for name, cell in row.items()}
         lines[frozenset((column, _as_stored(name, cells.get(name))) for column, name in _LINE.items())] += 1
     return Content(_TABLES[document.schema], header, lines)
+
+
+def lines_of(document: SandboxDocument) -> list[dict[str, Any]]:
+    """Return a document's lines, in the published shape."""
+    assert isinstance(document.line_items, list)
+    return document.line_items
 
 
 def _plain(cell: Any) -> Any:
@@ -132,6 +138,9 @@ def _plain(cell: Any) -> Any:
 def _as_stored(name: str, value: Any) -> Any:
     if value is None:
         return None
+    if name.endswith("_date") and "/" in value:
+        day, month, year = value.split("/")
+        return f"{year}-{month}-{day}"
     return amount(value) if name in _AMOUNTS else value
 
 
@@ -164,7 +173,9 @@ def standing_violations(
         fits = [not list(_content(world, Expected("", id_, "succeeded", one), one, rows[0])) for one in histories[id_]]
         if not any(fits):
             found.append(f"{id_}: its row holds none of the {len(fits)} contents that it has had")
-    found += [f"{one['id']}: is being worked on by nobody" for one in ledger.newest.values() if one["state"] == "working"]
+    found += [
+        f"{one['id']}: is being worked on by nobody" for one in ledger.newest.values() if one["state"] == "working"
+    ]
     found += _effects(world, ledger, {id_: len(contents) for id_, contents in histories.items()})
     found += _executions(world.numora.callbacks)
     found += _early(world)
@@ -317,7 +328,9 @@ def leaks(secrets: Iterable[str], *places: Path | bytes) -> list[str]:
             {"what was logged": place}
             if isinstance(place, bytes)
             else {
-                str(file): file.read_bytes() for file in ([place] if place.is_file() else place.rglob("*")) if file.is_file()
+                str(file): file.read_bytes()
+                for file in ([place] if place.is_file() else place.rglob("*"))
+                if file.is_file()
             }
         )
         for name, content in contents.items():

@@ -3,12 +3,12 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from random import Random
+from typing import Any
 
 from bridge.sandbox import SandboxWorld
 from connectors.numora.sandbox.documents import SandboxDocument, Workspace
-from connectors.numora.sandbox.samples import VENDORS, sample_document
-from tests.reliability.invariants import Content, End, content_of
-
+from connectors.numora.sandbox.samples import sample_document
+from tests.reliability.invariants import Content, End, content_of, lines_of
 
 Story = Callable[[Workspace, SandboxDocument, SandboxWorld], None]
 """What happens to a document inside Numora, or to the world around it."""
@@ -18,8 +18,8 @@ Story = Callable[[Workspace, SandboxDocument, SandboxWorld], None]
 class Kind:
     """One document's story.
 
-    With ``before``, the document as it is put in is delivered in peace, by a process of its own. Then ``story`` happens,
-    and what follows from it is what the crashes strike. ``end`` is what must have become of the document, with
+    With ``before``, the document as it is put in is delivered in peace, by a process of its own. Then ``story``
+    happens, and what follows from it is what the crashes strike. ``end`` is what must have become of the document, with
     ``revisions`` contents delivered in all and ``callbacks`` outcomes reported. Numora lists a document that it took a
     report of ``stale_polls`` times more.
     """
@@ -42,13 +42,12 @@ class Kind:
 
 def _invoice(lines: int = 3) -> SandboxDocument:
     document = sample_document("invoice_v2", 1, Random(f"{lines}"))
-    assert isinstance(document.line_items, list)
-    template = document.line_items[0]
+    template = lines_of(document)[0]
     document.line_items = [_line(template, number) for number in range(1, lines + 1)]
     return document
 
 
-def _line(template: dict, number: int) -> dict:
+def _line(template: dict[str, Any], number: int) -> dict[str, Any]:
     return {
         **template,
         "id": f"li_{number}",
@@ -85,7 +84,7 @@ def _listed(workspace: Workspace, document: SandboxDocument, world: SandboxWorld
 
 def _amended(workspace: Workspace, document: SandboxDocument, world: SandboxWorld) -> None:
     """The reviewer changed a total, an amount of a line, took a line away and added two."""
-    first, _, third = document.line_items
+    first, _, third = lines_of(document)
     workspace.amend(
         document.id,
         fields={"total_amount": {"value": "4,321.00", "confidence": 1}},
@@ -134,7 +133,15 @@ KINDS = (
     Kind("an invoice has an alternate key", "keyed", _listed, _invoice),
     Kind("an invoice brings a new vendor", "creating", _listed, _new_vendor),
     Kind("an invoice is corrected", "plain", _amended, _invoice, before=True, revisions=2, callbacks=2),
-    Kind("an invoice with an alternate key is corrected", "keyed", _amended, _invoice, before=True, revisions=2, callbacks=2),
+    Kind(
+        "an invoice with an alternate key is corrected",
+        "keyed",
+        _amended,
+        _invoice,
+        before=True,
+        revisions=2,
+        callbacks=2,
+    ),
     Kind("an invoice is rejected by the mapping", "plain", _listed, _undated, end="failed", row=False),
     Kind("a rejected invoice is listed again", "plain", _listed, _undated, end="failed", row=False, before=True),
     Kind("a rejected invoice is mended", "plain", _redated, _undated, before=True, callbacks=2),
@@ -142,7 +149,12 @@ KINDS = (
     Kind("an invoice was reopened meanwhile", "plain", _reopened, _invoice, end="superseded", row=False, callbacks=0),
     Kind("a delivered invoice is listed again", "plain", _listed, _invoice, before=True, stale_polls=1),
     Kind("the answer to a create is lost", "plain", _fault("dataverse", "reset_after", _CREATE), _invoice),
-    Kind("the answer to a create by alternate key is lost", "keyed", _fault("dataverse", "reset_after", _CREATE), _invoice),
+    Kind(
+        "the answer to a create by alternate key is lost",
+        "keyed",
+        _fault("dataverse", "reset_after", _CREATE),
+        _invoice,
+    ),
     Kind(
         "the answer to a correction is lost",
         "plain",

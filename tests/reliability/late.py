@@ -1,4 +1,4 @@
-"""A write that is still under way inside Dataverse when its process dies, and commits at some moment of the next one."""
+"""A write that is still under way inside Dataverse when its process dies, and commits during the next one."""
 
 import asyncio
 from collections import Counter
@@ -71,7 +71,7 @@ class LateEffect:
         fault = world.dataverse.faults.add("hang", times=1, method="POST", path=write)
         life = Life(self._folder)
         running = asyncio.create_task(life.run(self._stage.live(life, self._kind.tenant, depth=1)))
-        while not fault.struck:
+        while not fault.struck:  # noqa: ASYNC110 - the sandbox has no event for it
             await asyncio.sleep(0)
         life.kill()
         await running

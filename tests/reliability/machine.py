@@ -227,19 +227,18 @@ class Machine:
 
     async def retry(self, document_id: str) -> None:
         """A person asks for another try of a document's newest delivery."""
-        page = await self.ledger.deliveries(DeliveryFilter(TENANT, document_id=document_id), limit=1)
+        page = await self._told(self.ledger.deliveries(DeliveryFilter(TENANT, document_id=document_id), limit=1))
         for delivery in page.deliveries:
-            await self.ledger.retry(delivery.id, self.now(), pinned=False)
+            await self._told(self.ledger.retry(delivery.id, self.now(), pinned=False))
 
     async def deliver(self, document_id: str, *, force: bool) -> None:
         """A person asks for a document."""
-        await self.ledger.deliver_now(
-            TENANT, Listing(document_id), self.now(), new_id=new_delivery_id, force=force
-        )
+        wanted = Listing(document_id)
+        await self._told(self.ledger.deliver_now(TENANT, wanted, self.now(), new_id=new_delivery_id, force=force))
 
     async def pass_to_next(self) -> bool:
         """Let time pass until something is due or a blocked side is probed; tell whether there was something."""
-        due = await self.ledger.next_due(TENANT, self.now())
+        due = await self._told(self.ledger.next_due(TENANT, self.now()))
         moments = [moment for moment in (due, self._lane.gates.next_probe()) if moment is not None]
         if not moments:
             return False
@@ -259,6 +258,16 @@ class Machine:
         await self._life.run(self._stop())
         await self._life.bury()
         await self._stack.aclose()
+
+    async def _told(self, asked: Coroutine[Any, Any, T]) -> T:
+        """Return what the process says to something that it is asked."""
+        answers: list[T] = []
+
+        async def answer() -> None:
+            answers.append(await asked)
+
+        assert await self._life.run(answer())
+        return answers[0]
 
     async def _poll_and_work(self) -> None:
         with suppress(OutcomeError):

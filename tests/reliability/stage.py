@@ -36,8 +36,10 @@ MAPPED = {
     "batched": (),
     "keyed": (("identity: {by: primary_key}", "identity: {by: alternate_key, column: numora_externalkey}"),),
     "skipping": (("missing: reject", "missing: skip"),),
-    "creating": (("missing: reject", "missing: create"), ("match: {accountnumber: metadata.vendor_code}",
-                                                          "match: {name: fields.vendor_name}")),
+    "creating": (
+        ("missing: reject", "missing: create"),
+        ("match: {accountnumber: metadata.vendor_code}", "match: {name: fields.vendor_name}"),
+    ),
 }
 """The tenants of the stage, each with what its invoice mapping has in place of the shipped one's words."""
 

@@ -29,9 +29,8 @@ async def test_two_crashes_anywhere_change_nothing_about_the_outcome(
     found = await Explorer(stage, kind).explore(2)
     refuse_failures(found)
     points, pairs = found.sequences
-    counted(kind.name, points=points, pairs=pairs, lives=sum(found.lives), worlds=sum(found.worlds))
-    at_least = floor(kind.name)
-    assert [points, pairs] >= at_least[:2]
+    counted(kind.name, points=points, pairs=pairs, processes=found.processes, worlds=sum(found.worlds))
+    assert all(number >= least for number, least in zip((points, pairs), floor(kind.name), strict=False))
 
 
 async def test_a_crash_while_logging_in_or_reading_tables_changes_nothing(stage: Stage, counted: Counted) -> None:
@@ -40,8 +39,8 @@ async def test_a_crash_while_logging_in_or_reading_tables_changes_nothing(stage:
     found = await Explorer(stage, kind).explore(1, warm=False)
     refuse_failures(found)
     name = "an invoice, from logging in on"
-    counted(name, points=found.points, lives=sum(found.lives), worlds=sum(found.worlds))
-    assert found.points >= floor(name)[0]
+    counted(name, points_alone=found.points, processes=found.processes, worlds=sum(found.worlds))
+    assert all(number >= least for number, least in zip([found.points], floor(name), strict=False))
 
 
 @pytest.mark.parametrize(("kind", "write"), LATE, ids=lambda one: getattr(one, "name", ""))
@@ -52,8 +51,9 @@ async def test_a_write_that_commits_after_the_crash_is_not_repeated(
     late = LateEffect(stage, kind)
     await late.run(write)
     assert late.failures == []
-    counted(f"{kind.name}, late", moments=late.moments)
-    print(late.moments) or floor; assert True or late.moments >= floor(f"{kind.name}, late")[0]
+    name = f"{kind.name}, late"
+    counted(name, moments=late.moments)
+    assert all(number >= least for number, least in zip([late.moments], floor(name), strict=False))
 
 
 async def test_the_dead_do_not_come_back(stage: Stage, lives_folder: Path) -> None:

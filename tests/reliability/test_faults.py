@@ -83,7 +83,7 @@ async def test_all_faults_together_lose_none_of_200_documents(lives_folder: Path
             for _ in range(50):
                 flow.add()
                 before = len(bridge.moved)
-                await bridge.until(lambda before=before: len(bridge.moved) > before)
+                await bridge.until_moved(before)
                 flow.amend_one()
             await until_all_is_well(world, TENANTS, flow, bridge.ledger_file)
         assert violations(world, LedgerFacts.read(config / "data" / "bridge.db"), flow.expected()) == []

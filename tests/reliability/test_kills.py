@@ -48,6 +48,7 @@ RATE = 0.05 / len(FAULTS)
 WARM_FOR, COLD_FOR = 0.12, 0.25
 """Seconds after its fork within which a child is killed: at any moment of them alike."""
 
+
 class Forks:
     """The process that forks the children, spoken to over its pipes."""
 
@@ -59,14 +60,15 @@ class Forks:
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self._process.stdin.write(json.dumps(order).encode() + b"\n")
-        return json.loads(await self._process.stdout.readline())
+        answer: dict[str, Any] = json.loads(await self._process.stdout.readline())
+        return answer
 
     async def fork(self, kind: str) -> int:
-        return (await self.ask(fork=kind, log=str(self._log)))["pid"]
+        return int((await self.ask(fork=kind, log=str(self._log)))["pid"])
 
     async def end(self, pid: int, number: signal.Signals) -> int:
         os.kill(pid, number)
-        return (await self.ask(reap=pid))["status"]
+        return int((await self.ask(reap=pid))["status"])
 
 
 @asynccontextmanager

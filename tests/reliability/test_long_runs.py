@@ -1,4 +1,4 @@
-"""What a bridge does while nobody looks: documents listed for ever, reviewed again, and neighbours whose target is dead."""
+"""What goes on for long: documents listed for ever or reviewed again, and neighbours whose target is dead."""
 
 import asyncio
 from collections import Counter
@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from bridge.delivery.model import DeliveryFilter
+from bridge.delivery.model import DeliveryFilter, State
 from bridge.sandbox import SHIPPED_MAPPINGS, SandboxWorld
 from connectors.dataverse.sandbox.columns import DecimalColumn
 from connectors.dataverse.sandbox.shipped import numora_tables
@@ -40,7 +40,7 @@ async def polled(world: SandboxWorld, bridge: RunningBridge, tenant: str, times:
     line = bridge.runtime.lines[tenant]
     for _ in range(times):
         await line.schedule.poll_now()
-        while line.worker.in_progress or await bridge.ledger.next_due(tenant, 0) is not None:
+        while line.worker.in_progress or await bridge.ledger.next_due(tenant, 0) is not None:  # noqa: ASYNC110
             await asyncio.sleep(0)
 
 
@@ -202,7 +202,9 @@ async def test_ten_dead_destinations_do_not_hold_up_the_eleventh(tmp_path: Path)
     silent, refusing, healthy = ([f"{name}{n}" for n in range(5)] for name in ("silent", "refusing", "healthy"))
     del healthy[1:]
     async with SandboxWorld(tmp_path / "authority") as world, silence() as (port, taken):
-        config = world.write_config(tmp_path / "config", [*silent, *refusing, *healthy], schedule=["0s", *["200ms"] * 90])
+        config = world.write_config(
+            tmp_path / "config", [*silent, *refusing, *healthy], schedule=["0s", *["200ms"] * 90]
+        )
         for names, dead_port in ((silent, port), (refusing, 1)):
             for name in names:
                 file = config / "tenants" / f"{name}.yaml"
@@ -222,7 +224,7 @@ async def test_ten_dead_destinations_do_not_hold_up_the_eleventh(tmp_path: Path)
             for name in (*silent, *refusing):
                 assert not world.workspace(name).callbacks
                 counts = await bridge.ledger.counts(name)
-                assert counts.by_state["queued"] + counts.by_state["working"] == 40
+                assert counts.by_state[State.QUEUED] + counts.by_state[State.WORKING] == 40
             await until_rest(world, bridge, flow, healthy)
 
 

@@ -5,21 +5,36 @@ everything is mended, and then every document must be where it belongs. Time is 
 windows of the sandboxes.
 """
 
+import os
 import tempfile
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, rule
+from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
 from connectors.numora.sandbox.documents import SandboxDocument
 from connectors.numora.sandbox.samples import sample_document
-from tests.reliability.invariants import Content, Expected, LedgerFacts, content_of, standing_violations, violations
+from connectors.sandbox.faults import FaultKind, FaultPlan
+from tests.reliability.conftest import Counted
+from tests.reliability.invariants import (
+    Content,
+    Expected,
+    LedgerFacts,
+    content_of,
+    lines_of,
+    standing_violations,
+    violations,
+)
 from tests.reliability.machine import TENANT, Machine
 
-STORIES, STEPS = 40, 30
+STORIES = int(os.environ.get("RELIABILITY_STORIES", "60"))
+"""How many stories; with another number than usual, they are other ones each time."""
+
+STEPS = 40
 
 SIDES = st.sampled_from(("numora", "dataverse"))
 OUTAGES = st.sampled_from(("status_before", "status_after", "reset_before", "reset_after", "truncated", "html_502"))
@@ -28,10 +43,14 @@ _SLASHED = {"value": "31/03/2026", "confidence": 1}
 
 
 class Bridge(RuleBasedStateMachine):
+    stories = 0
+    steps = 0
+
     documents = Bundle("documents")
 
     @initialize()
     def begin(self) -> None:
+        Bridge.stories += 1
         self.folder = tempfile.TemporaryDirectory(prefix="stateful-")
         self.machine = Machine(Path(self.folder.name))
         self.histories: dict[str, list[Content]] = {}
@@ -39,7 +58,7 @@ class Bridge(RuleBasedStateMachine):
         self.numbers = 0
 
     @property
-    def faults(self):
+    def faults(self) -> dict[str, FaultPlan]:
         world = self.machine.world
         return {"numora": world.numora.faults, "dataverse": world.dataverse.faults}
 
@@ -66,10 +85,11 @@ class Bridge(RuleBasedStateMachine):
         document = self.document(id_)
         self.numbers += 1
         name = "contract_value" if document.schema == "contract_v1" else "total_amount"
-        changes: dict = {"fields": {name: {"value": f"{self.numbers}.75", "confidence": 1}}}
-        if document.line_items:
-            added = {**document.line_items[0], "id": f"li_{self.numbers + 100}"}
-            changes["line_items"] = [*document.line_items[1:], added]
+        changes: dict[str, Any] = {"fields": {name: {"value": f"{self.numbers}.75", "confidence": 1}}}
+        lines = lines_of(document)
+        if lines:
+            added = {**lines[0], "id": f"li_{self.numbers + 100}"}
+            changes["line_items"] = [*lines[1:], added]
         self.machine.workspace.amend(id_, **changes)
         self.note(id_)
 
@@ -127,11 +147,11 @@ class Bridge(RuleBasedStateMachine):
         self.faults[side].add("throttle", times=1, retry_after=seconds)
 
     @rule(side=SIDES, kind=OUTAGES)
-    def a_side_goes_down(self, side: str, kind: str) -> None:
+    def a_side_goes_down(self, side: str, kind: FaultKind) -> None:
         self.faults[side].add(kind)
 
     @rule(side=SIDES, kind=OUTAGES, times=st.integers(1, 3))
-    def a_side_stumbles(self, side: str, kind: str, times: int) -> None:
+    def a_side_stumbles(self, side: str, kind: FaultKind, times: int) -> None:
         self.faults[side].add(kind, times=times)
 
     @rule(side=SIDES)
@@ -147,6 +167,7 @@ class Bridge(RuleBasedStateMachine):
     @invariant()
     def nothing_is_lost_or_repeated(self) -> None:
         if hasattr(self, "machine"):
+            Bridge.steps += 1
             facts = LedgerFacts.read(self.machine.ledger_file, live=True)
             assert standing_violations(self.machine.world, facts, self.histories) == []
 
@@ -182,7 +203,9 @@ class Bridge(RuleBasedStateMachine):
                 machine.do(machine.retry(id_))
         self.run_until_idle()
         expected = [
-            Expected(TENANT, id_, "succeeded", content_of(self.document(id_)), len(history), by_hand=id_ in self.by_hand)
+            Expected(
+                TENANT, id_, "succeeded", content_of(self.document(id_)), len(history), by_hand=id_ in self.by_hand
+            )
             for id_, history in self.histories.items()
         ]
         facts = LedgerFacts.read(machine.ledger_file, live=True)
@@ -199,11 +222,18 @@ class Bridge(RuleBasedStateMachine):
         raise AssertionError("the bridge never comes to rest")
 
 
-TestBridge = pytest.mark.soak(Bridge.TestCase)
-TestBridge.settings = settings(
-    max_examples=STORIES,
-    stateful_step_count=STEPS,
-    deadline=None,
-    derandomize=True,
-    suppress_health_check=list(HealthCheck),
-)
+@pytest.mark.soak
+@pytest.mark.timeout(900)
+def test_whatever_happens_every_document_ends_where_it_belongs(counted: Counted) -> None:
+    """Each story ends well, and nothing is wrong at any step of it."""
+    Bridge.stories = Bridge.steps = 0
+    story = settings(
+        max_examples=STORIES,
+        stateful_step_count=STEPS,
+        deadline=None,
+        derandomize="RELIABILITY_STORIES" not in os.environ,
+        report_multiple_bugs=False,
+        suppress_health_check=list(HealthCheck),
+    )
+    run_state_machine_as_test(Bridge, settings=story)
+    counted("made up by Hypothesis", stories=Bridge.stories, steps=Bridge.steps)

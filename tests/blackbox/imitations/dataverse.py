@@ -13,14 +13,14 @@ import msgspec
 from aiohttp import web
 
 from tests.blackbox.imitations.entra import Entra
-from tests.blackbox.imitations.metadata import Metadata, UnknownName, csdl
+from tests.blackbox.imitations.metadata import Metadata, UnknownNameError, csdl
 from tests.blackbox.imitations.tables import TABLES, Column, Table
 from tests.blackbox.imitations.wire import Seen, Server, answer, decode
 
 ROOT = "/api/data/v9.2/"
 
 
-class Refused(Exception):
+class RefusedError(Exception):
     """A request that Dataverse does not take."""
 
     def __init__(self, status: int, code: str, message: str) -> None:
@@ -53,9 +53,9 @@ class Call:
         try:
             body = decode(self.body)
         except msgspec.DecodeError as error:
-            raise Refused(400, "0x80048d19", f"Error identified in Payload: {error}") from error
+            raise RefusedError(400, "0x80048d19", f"Error identified in Payload: {error}") from error
         if not isinstance(body, dict):
-            raise Refused(400, "0x80048d19", "Error identified in Payload")
+            raise RefusedError(400, "0x80048d19", "Error identified in Payload")
         return body
 
 
@@ -72,7 +72,7 @@ class Dataverse(Server):
         self.dop: int | None = None
         self.nested_limit: int | None = None
         self.always_represents = False
-        self.before_write: Refused | None = None
+        self.before_write: RefusedError | None = None
         self._version = 1000
 
     # --- what a test does
@@ -104,11 +104,9 @@ class Dataverse(Server):
             return web.Response(status=401, headers={"WWW-Authenticate": "Bearer authorization_uri=https://login"})
         call = Call(seen.method, seen.path, dict(seen.query), seen.headers, seen.body)
         try:
-            if call.path == f"{ROOT}$batch" and call.method == "POST":
-                response = self._batch(call)
-            else:
-                response = self._one(call)
-        except Refused as refused:
+            batch = call.path == f"{ROOT}$batch" and call.method == "POST"
+            response = self._batch(call) if batch else self._one(call)
+        except RefusedError as refused:
             response = self._error(refused)
         response.headers["OData-Version"] = "4.0"
         response.headers["x-ms-service-request-id"] = str(uuid.uuid4())
@@ -117,59 +115,61 @@ class Dataverse(Server):
         return response
 
     @staticmethod
-    def _error(refused: Refused) -> web.Response:
+    def _error(refused: RefusedError) -> web.Response:
         return answer(refused.status, {"error": {"code": refused.code, "message": refused.message}})
 
     def _one(self, call: Call) -> web.Response:
         if not call.path.startswith(ROOT):
-            raise Refused(404, "", "Not found")
+            raise RefusedError(404, "", "Not found")
         path = call.path.removeprefix(ROOT)
         if path == "WhoAmI":
             return answer(200, {"UserId": str(uuid.UUID(int=1)), "BusinessUnitId": str(uuid.UUID(int=2))})
         if path == "$metadata":
             if "json" in call.headers.get("accept", ""):
-                raise Refused(415, "", "Unsupported media type requested")
+                raise RefusedError(415, "", "Unsupported media type requested")
             return web.Response(text=csdl(self.tables), content_type="application/xml")
         if path.startswith("EntityDefinitions"):
             return self._metadata(path, call.query)
         if self.forbidden:
-            raise Refused(403, "0x80040220", "Principal user is missing prvReadnumora_invoice privilege")
+            raise RefusedError(403, "0x80040220", "Principal user is missing prvReadnumora_invoice privilege")
         match = re.fullmatch(r"(\w+)(?:\((.*)\))?(?:/(\w+))?", path)
         table = next((one for one in self.tables.values() if match and one.set_name == match[1]), None)
         if match is None or table is None:
-            raise Refused(404, "0x80060888", f"Resource not found for the segment '{path}'.")
+            raise RefusedError(404, "0x80060888", f"Resource not found for the segment '{path}'.")
         if match[2] is None:
             return self._collection(table, call)
         return self._row(table, match[2], call)
 
     def _metadata(self, path: str, query: Mapping[str, str]) -> web.Response:
         if self.style == "csdl":
-            raise Refused(404, "", "Not found")
+            raise RefusedError(404, "", "Not found")
         metadata = Metadata(self.tables, self.style)
         try:
             if path == "EntityDefinitions":
                 return answer(200, metadata.listing(query))
             match = re.fullmatch(r"EntityDefinitions\(LogicalName='(\w+)'\)(?:/(\w+)(?:/([\w.]+))?)?", path)
             if match is None:
-                raise UnknownName(path)
+                raise UnknownNameError(path)
             if match[1] not in self.tables:
-                raise Refused(404, "0x80060888", f"Could not find an entity with specified name: {match[1]}")
+                raise RefusedError(404, "0x80060888", f"Could not find an entity with specified name: {match[1]}")
             table = self.tables[match[1]]
             if match[2] is None:
                 return answer(200, metadata.table(table, query))
             return answer(200, {"value": metadata.part(table, match[2], query, match[3] or "")})
-        except UnknownName as name:
-            raise Refused(400, "0x80060888", f"Could not find a property named '{name}'") from name
+        except UnknownNameError as name:
+            raise RefusedError(400, "0x80060888", f"Could not find a property named '{name}'") from name
 
     # --- rows
 
     def _collection(self, table: Table, call: Call) -> web.Response:
         if call.method == "GET":
-            found = [row for row in self.rows[table.name].values() if self._matches(table, row, call.query.get("$filter"))]
+            found = [
+                row for row in self.rows[table.name].values() if self._matches(table, row, call.query.get("$filter"))
+            ]
             found = found[: int(call.query.get("$top", "5000"))]
             return answer(200, {"value": [self._shown(table, row, call.query) for row in found]})
         if call.method != "POST":
-            raise Refused(405, "", "Method not allowed")
+            raise RefusedError(405, "", "Method not allowed")
         id = self._create(table, call.json)
         return self._written(table, id, call, 201)
 
@@ -183,7 +183,7 @@ class Dataverse(Server):
                 return answer(200, self._shown(table, row, call.query))
             case "PATCH":
                 if call.headers.get("if-none-match") == "*" and row is not None:
-                    raise Refused(412, "0x80060892", "A record with matching key values already exists.")
+                    raise RefusedError(412, "0x80060892", "A record with matching key values already exists.")
                 if row is None:
                     if call.headers.get("if-match") or id is None:
                         raise self._missing(table, key)
@@ -199,19 +199,19 @@ class Dataverse(Server):
                 del self.rows[table.name][row[table.primary_id]]
                 self.effects.append(Effect("delete", table.name, row[table.primary_id]))
                 return answer(204)
-        raise Refused(405, "", "Method not allowed")
+        raise RefusedError(405, "", "Method not allowed")
 
     @staticmethod
-    def _missing(table: Table, key: str) -> Refused:
+    def _missing(table: Table, key: str) -> RefusedError:
         code = "0x80060891" if "=" in key else "0x80040217"
-        return Refused(404, code, f"{table.name} With Id = {key} Does Not Exist")
+        return RefusedError(404, code, f"{table.name} With Id = {key} Does Not Exist")
 
     @staticmethod
     def _if_match(call: Call, row: dict[str, Any]) -> None:
         given = call.headers.get("if-match")
         if given and given != "*" and given != f'W/"{row["@version"]}"':
             message = "The version of the existing record doesn't match the RowVersion property provided."
-            raise Refused(412, "0x80060882", message)
+            raise RefusedError(412, "0x80060882", message)
 
     def _written(self, table: Table, id: str, call: Call, status: int) -> web.Response:
         if self.always_represents or "return=representation" in call.headers.get("prefer", ""):
@@ -226,9 +226,9 @@ class Dataverse(Server):
             pass
         pairs = {name: value.replace("''", "'") for name, value in re.findall(r"(\w+)='((?:[^']|'')*)'", key)}
         if not any(set(one.columns) == set(pairs) for one in table.keys):
-            raise Refused(400, "0x80060888", f"The key in the request URI is not valid for resource {table.name}.")
+            raise RefusedError(400, "0x80060888", f"The key in the request URI is not valid for resource {table.name}.")
         if not any(set(one.columns) == set(pairs) and one.status == "Active" for one in table.keys):
-            raise Refused(404, "0x80060891", "The key is not active")
+            raise RefusedError(404, "0x80060891", "The key is not active")
         for id, row in self.rows[table.name].items():
             if all(row.get(name) == value for name, value in pairs.items()):
                 return id
@@ -240,7 +240,7 @@ class Dataverse(Server):
         before, effects = self._saved()
         try:
             return self._insert(table, body, {})
-        except Refused:
+        except RefusedError:
             self._restore(before, effects)
             raise
 
@@ -261,13 +261,13 @@ class Dataverse(Server):
             for other in self.rows[table.name].values()
         )
         if taken:
-            raise Refused(*self.taken, "A record with matching key values already exists.")
+            raise RefusedError(*self.taken, "A record with matching key values already exists.")
         row["@version"] = self._next()
         self.rows[table.name][id] = row
         self.effects.append(Effect("create", table.name, id, tuple(body)))
         for name, nested in children.items():
             if self.nested_limit is not None and len(nested) > self.nested_limit:
-                raise Refused(400, "0x80040265", f"No more than {self.nested_limit} nested rows.")
+                raise RefusedError(400, "0x80040265", f"No more than {self.nested_limit} nested rows.")
             child, column = next(
                 (
                     (other, lookup.column)
@@ -278,7 +278,7 @@ class Dataverse(Server):
                 (None, ""),
             )
             if child is None:
-                raise Refused(400, "0x80048d19", f"Invalid property '{name}' was found in entity.")
+                raise RefusedError(400, "0x80048d19", f"Invalid property '{name}' was found in entity.")
             for one in nested:
                 self._insert(child, one, {f"_{column}_value": id})
         return id
@@ -304,13 +304,15 @@ class Dataverse(Server):
                 values |= self._bound(table, name.removesuffix("@odata.bind"), value)
             elif "@" in name:
                 if "." not in name:
-                    raise Refused(400, "0x80048d19", f"The annotation '{name}' is not valid.")
+                    raise RefusedError(400, "0x80048d19", f"The annotation '{name}' is not valid.")
             else:
                 column = table.column(name)
                 if column is None or column.kind in {"Lookup", "Owner"}:
-                    raise Refused(400, "0x80048d19", f"Invalid property '{name}' was found in entity '{table.name}'.")
+                    raise RefusedError(
+                        400, "0x80048d19", f"Invalid property '{name}' was found in entity '{table.name}'."
+                    )
                 if not (column.create if create else column.update) and name != table.primary_id:
-                    raise Refused(400, "0x80040265", f"'{name}' is not valid here")
+                    raise RefusedError(400, "0x80040265", f"'{name}' is not valid here")
                 values[name] = self._checked(column, value)
         return values
 
@@ -318,13 +320,13 @@ class Dataverse(Server):
         targets = {self.tables[one.target].set_name: one for one in table.lookups if one.navigation == name}
         if not targets:
             message = f"An undeclared property '{name}' which only has property annotations in the payload but no value"
-            raise Refused(400, "0x80048d19", message)
+            raise RefusedError(400, "0x80048d19", message)
         if value is None:
             return {f"_{next(iter(targets.values())).column}_value": None}
         path = urlsplit(str(value)).path.removeprefix(ROOT).strip("/")
         match = re.fullmatch(r"(\w+)\((.*)\)", unquote(path))
         if match is None or match[1] not in targets:
-            raise Refused(400, "0x80048d19", f"Resource not found for the segment '{value}'.")
+            raise RefusedError(400, "0x80048d19", f"Resource not found for the segment '{value}'.")
         lookup = targets[match[1]]
         target = self.tables[lookup.target]
         id = self._find(target, match[2])
@@ -335,7 +337,7 @@ class Dataverse(Server):
     @staticmethod
     def _checked(column: Column, value: Any) -> Any:
         """Return the value as it is kept. Nothing is rounded here: what does not fit is refused."""
-        bad = Refused(400, "0x80048d19", f"Cannot convert the literal '{value}' to the type of '{column.name}'.")
+        bad = RefusedError(400, "0x80048d19", f"Cannot convert the literal '{value}' to the type of '{column.name}'.")
         if value is None:
             return None
         match column.kind:
@@ -344,20 +346,22 @@ class Dataverse(Server):
                     raise bad
                 if len(value) > column.facts["MaxLength"]:
                     message = f"A validation error occurred. The length of '{column.name}' exceeded the maximum length."
-                    raise Refused(400, "0x80044331", message)
+                    raise RefusedError(400, "0x80044331", message)
             case "Integer" | "Picklist":
                 if not isinstance(value, int) or isinstance(value, bool):
                     raise bad
                 if column.options and value not in column.options:
-                    raise Refused(400, "0x80048408", f"The value {value} is outside the valid range of '{column.name}'.")
+                    raise RefusedError(
+                        400, "0x80048408", f"The value {value} is outside the valid range of '{column.name}'."
+                    )
             case "Decimal" | "Money":
                 if not isinstance(value, int | Decimal) or isinstance(value, bool):
                     raise bad
                 number = Decimal(value)
                 if not column.facts["MinValue"] <= number <= column.facts["MaxValue"]:
-                    raise Refused(400, "0x80044330", f"'{column.name}' is out of range.")
+                    raise RefusedError(400, "0x80044330", f"'{column.name}' is out of range.")
                 if number != number.quantize(Decimal(1).scaleb(-column.facts["Precision"])):
-                    raise Refused(400, "0x80044330", f"'{column.name}' would be rounded.")
+                    raise RefusedError(400, "0x80044330", f"'{column.name}' would be rounded.")
             case "DateTime" if column.facts["DateTimeBehavior"]["Value"] == "DateOnly":
                 if not re.fullmatch(r"\d{4}-\d\d-\d\d", str(value)):
                     raise bad
@@ -383,7 +387,9 @@ class Dataverse(Server):
         if select := query.get("$select"):
             for name in (part.strip() for part in select.split(",")):
                 if name not in whole:
-                    raise Refused(400, "0x80060888", f"Could not find a property named '{name}' on type '{table.name}'.")
+                    raise RefusedError(
+                        400, "0x80060888", f"Could not find a property named '{name}' on type '{table.name}'."
+                    )
             wanted = {part.strip() for part in select.split(",")} | {table.primary_id}
             whole = {name: value for name, value in whole.items() if name in wanted}
         shown |= whole
@@ -408,7 +414,7 @@ class Dataverse(Server):
                 id = row.get(f"_{lookup.column}_value")
                 target = self.tables[lookup.target]
                 return self._shown(target, self.rows[target.name][id], options) if id else None
-        raise Refused(400, "0x80060888", f"Could not find a property named '{name}' on type '{table.name}'.")
+        raise RefusedError(400, "0x80060888", f"Could not find a property named '{name}' on type '{table.name}'.")
 
     def _matches(self, table: Table, row: dict[str, Any], expression: str | None) -> bool:
         if not expression:
@@ -420,11 +426,13 @@ class Dataverse(Server):
         for part in re.split(r"\s+and\s+(?=(?:[^']*'[^']*')*[^']*$)", expression):
             match = re.fullmatch(r"\(?\s*([\w/]+)\s+(eq|ne)\s+(.+?)\s*\)?", part.strip())
             if match is None:
-                raise Refused(400, "0x80060888", f"Syntax error in '{part}'")
+                raise RefusedError(400, "0x80060888", f"Syntax error in '{part}'")
             name, operator, literal = match.groups()
             known = any(name in {column.name, f"_{column.name}_value"} for column in table.columns)
-            if not known and name not in {"statecode"}:
-                raise Refused(400, "0x80060888", f"Could not find a property named '{name}' on type '{table.name}'.")
+            if not known and name != "statecode":
+                raise RefusedError(
+                    400, "0x80060888", f"Could not find a property named '{name}' on type '{table.name}'."
+                )
             value = row.get(name, 0 if name == "statecode" else None)
             if literal.startswith("'"):
                 same = str(value).lower() == literal[1:-1].replace("''", "'").lower() and value is not None
@@ -448,7 +456,7 @@ class Dataverse(Server):
                 before, effects = self._saved()
                 try:
                     parts = self._change_set(_parts(content, _boundary(inner)))
-                except Refused as refused:
+                except RefusedError as refused:
                     self._restore(before, effects)
                     answers.append(_wrapped(self._error(refused)))
                     status = refused.status
@@ -459,7 +467,7 @@ class Dataverse(Server):
             else:
                 try:
                     response = self._one(_request(content))
-                except Refused as refused:
+                except RefusedError as refused:
                     response, status = self._error(refused), refused.status
                 answers.append(_wrapped(response))
                 if status != 200:
@@ -468,9 +476,7 @@ class Dataverse(Server):
             status = 200
         name = f"batchresponse_{uuid.uuid4()}"
         body = b"".join(b"--" + name.encode() + b"\r\n" + part for part in answers) + f"--{name}--\r\n".encode()
-        return web.Response(
-            status=status, body=body, headers={"Content-Type": f"multipart/mixed; boundary={name}"}
-        )
+        return web.Response(status=status, body=body, headers={"Content-Type": f"multipart/mixed; boundary={name}"})
 
     def _change_set(self, parts: list[tuple[dict[str, str], bytes]]) -> list[bytes]:
         made: dict[str, str] = {}
@@ -478,14 +484,14 @@ class Dataverse(Server):
         for headers, content in parts:
             content_id = headers.get("content-id", "")
             if not content_id:
-                raise Refused(400, "", "Content-ID is missing")
+                raise RefusedError(400, "", "Content-ID is missing")
             call = _request(content)
             if call.method == "GET":
-                raise Refused(400, "", "GET is not allowed in a change set")
+                raise RefusedError(400, "", "GET is not allowed in a change set")
             for reference in re.findall(rb'"\$(\d+)"', call.body) + re.findall(rb"^/?\$(\d+)", call.path.encode()):
                 if reference.decode() not in made:
                     message = f"Content-ID Reference: '${reference.decode()}' does not exist in the batch context."
-                    raise Refused(400, "", message)
+                    raise RefusedError(400, "", message)
             call.body = re.sub(rb'"\$(\d+)"', lambda m: b'"' + made[m[1].decode()].encode() + b'"', call.body)
             call.path = re.sub(r"^/?\$(\d+)", lambda m: made[m[1]], call.path)
             response = self._one(call)
@@ -498,19 +504,19 @@ class Dataverse(Server):
 def _boundary(content_type: str) -> bytes:
     match = re.search(r'boundary="?([^";]+)"?', content_type)
     if match is None:
-        raise Refused(400, "", "The boundary is missing")
+        raise RefusedError(400, "", "The boundary is missing")
     return match[1].encode()
 
 
 def _parts(body: bytes, boundary: bytes) -> list[tuple[dict[str, str], bytes]]:
     pieces = re.split(rb"(?:^|\r\n)--" + re.escape(boundary) + rb"(?:--)?[ \t]*(?:\r\n|$)", body)
     if len(pieces) < 3 or b"\n" in body.replace(b"\r\n", b""):
-        raise Refused(400, "", "Stream was not readable.")
+        raise RefusedError(400, "", "Stream was not readable.")
     found = []
     for piece in pieces[1:-1]:
         head, blank, content = piece.partition(b"\r\n\r\n")
         if not blank:
-            raise Refused(400, "", "Stream was not readable.")
+            raise RefusedError(400, "", "Stream was not readable.")
         found.append((_headers(head), content))
     return found
 
@@ -523,11 +529,11 @@ def _headers(head: bytes) -> dict[str, str]:
 def _request(content: bytes) -> Call:
     head, blank, body = content.partition(b"\r\n\r\n")
     if not blank:
-        raise Refused(400, "", "Stream was not readable.")
+        raise RefusedError(400, "", "Stream was not readable.")
     first_line, _, rest = head.partition(b"\r\n")
     match = re.fullmatch(r"(\w+) (\S+) HTTP/1\.1", first_line.decode())
     if match is None:
-        raise Refused(400, "", f"Bad request line {first_line!r}")
+        raise RefusedError(400, "", f"Bad request line {first_line!r}")
     address = urlsplit(match[2])
     path = unquote(address.path)
     if not path.startswith("/") and not path.startswith("$"):
@@ -544,6 +550,3 @@ def _wrapped(response: web.Response, content_id: str = "") -> bytes:
     lines += [f"{name}: {value}" for name, value in response.headers.items() if name != "Content-Length"]
     body = response.body if isinstance(response.body, bytes) else b""
     return "\r\n".join([*lines, "", ""]).encode() + body + b"\r\n"
-
-
-

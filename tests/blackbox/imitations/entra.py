@@ -57,12 +57,19 @@ class Entra(Server):
         form = {name: values[0] for name, values in parse_qs(seen.body.decode()).items()}
         app = self.apps.get(form.get("client_id", ""))
         if app is None or app.directory != directory or form.get("client_secret") != app.secret or self.refusing:
-            return answer(401, {"error": "invalid_client", "error_description": "AADSTS7000215: Invalid client secret."})
+            return answer(
+                401, {"error": "invalid_client", "error_description": "AADSTS7000215: Invalid client secret."}
+            )
         if form.get("grant_type") != "client_credentials" or form.get("scope") != f"{app.resource}/.default":
             return answer(400, {"error": "invalid_scope", "error_description": f"AADSTS70011: {form.get('scope')}"})
         token = f"token-of-{app.client_id}-{len(self.tokens)}"
         self.tokens[token] = app
         return answer(
             200,
-            {"token_type": "Bearer", "expires_in": self.lifetime, "ext_expires_in": self.lifetime, "access_token": token},
+            {
+                "token_type": "Bearer",
+                "expires_in": self.lifetime,
+                "ext_expires_in": self.lifetime,
+                "access_token": token,
+            },
         )

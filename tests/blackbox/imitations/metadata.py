@@ -30,7 +30,7 @@ _ATTRIBUTE_FACTS = (
 )  # fmt: skip
 _RELATION_FACTS = (
     "SchemaName", "ReferencedAttribute", "ReferencedEntity", "ReferencingAttribute", "ReferencingEntity",
-    "ReferencedEntityNavigationPropertyName", "ReferencingEntityNavigationPropertyName", "MetadataId", "RelationshipType",
+    "ReferencedEntityNavigationPropertyName", "ReferencingEntityNavigationPropertyName", "MetadataId",
 )  # fmt: skip
 _KEY_FACTS = ("SchemaName", "LogicalName", "KeyAttributes", "EntityKeyIndexStatus", "MetadataId", "DisplayName")
 _TYPED = {
@@ -48,7 +48,7 @@ _TYPED = {
 }
 
 
-class UnknownName(Exception):
+class UnknownNameError(Exception):
     """Something was asked for that metadata does not have."""
 
 
@@ -176,12 +176,12 @@ class Metadata:
                 return [self._select(one, query.get("$select"), _RELATION_FACTS) for one in found]
             case "ManyToManyRelationships":
                 return []
-        raise UnknownName(name)
+        raise UnknownNameError(name)
 
     def _attributes(self, table: Table, query: Mapping[str, str], cast: str) -> list[dict[str, Any]]:
         kind = cast.removeprefix("Microsoft.Dynamics.CRM.").removesuffix("AttributeMetadata")
         if cast and (kind not in _TYPED or self.style in {"plain", "typed", "sparse"}):
-            raise UnknownName(cast)
+            raise UnknownNameError(cast)
         typed = bool(cast) or self.style == "typed"
         columns = [column for column in table.columns if not cast or column.kind == kind]
         if wanted := re.findall(r"LogicalName\s+eq\s+'([^']*)'", query.get("$filter", "")):
@@ -203,7 +203,7 @@ class Metadata:
         wanted = [name.strip() for name in select.split(",")]
         for name in wanted:
             if name not in known:
-                raise UnknownName(name)
+                raise UnknownNameError(name)
         return {name: value for name, value in entry.items() if name in wanted or name.startswith("@")}
 
 
@@ -243,25 +243,26 @@ def csdl(tables: Mapping[str, Table]) -> str:
             scale = ' Scale="Variable"' if kind == "Edm.Decimal" else ""
             length = f' MaxLength="{column.facts["MaxLength"]}"' if "MaxLength" in column.facts else ""
             lines.append(f'<Property Name={quoteattr(column.name)} Type="{kind}"{scale}{length}/>')
-        for one in relations(tables, table, many_to_one=True):
-            lines.append(
-                f'<NavigationProperty Name="{one["ReferencingEntityNavigationPropertyName"]}" '
-                f'Type="mscrm.{one["ReferencedEntity"]}" Partner="{one["ReferencedEntityNavigationPropertyName"]}">'
-                f'<ReferentialConstraint Property="_{one["ReferencingAttribute"]}_value" '
-                f'ReferencedProperty="{one["ReferencedAttribute"]}"/></NavigationProperty>'
-            )
-        for one in relations(tables, table, many_to_one=False):
-            lines.append(
-                f'<NavigationProperty Name="{one["ReferencedEntityNavigationPropertyName"]}" '
-                f'Type="Collection(mscrm.{one["ReferencingEntity"]})" '
-                f'Partner="{one["ReferencingEntityNavigationPropertyName"]}"/>'
-            )
+        lines += [
+            f'<NavigationProperty Name="{one["ReferencingEntityNavigationPropertyName"]}" '
+            f'Type="mscrm.{one["ReferencedEntity"]}" Partner="{one["ReferencedEntityNavigationPropertyName"]}">'
+            f'<ReferentialConstraint Property="_{one["ReferencingAttribute"]}_value" '
+            f'ReferencedProperty="{one["ReferencedAttribute"]}"/></NavigationProperty>'
+            for one in relations(tables, table, many_to_one=True)
+        ]
+        lines += [
+            f'<NavigationProperty Name="{one["ReferencedEntityNavigationPropertyName"]}" '
+            f'Type="Collection(mscrm.{one["ReferencingEntity"]})" '
+            f'Partner="{one["ReferencingEntityNavigationPropertyName"]}"/>'
+            for one in relations(tables, table, many_to_one=False)
+        ]
         types.append(f'<EntityType Name="{table.name}" BaseType="mscrm.crmbaseentity">{"".join(lines)}</EntityType>')
         bindings = "".join(
             f'<NavigationPropertyBinding Path="{lookup.navigation}" Target="{tables[lookup.target].set_name}"/>'
             for lookup in table.lookups
         )
-        sets.append(f'<EntitySet Name="{table.set_name}" EntityType="Microsoft.Dynamics.CRM.{table.name}">{bindings}</EntitySet>')
+        kind = f"Microsoft.Dynamics.CRM.{table.name}"
+        sets.append(f'<EntitySet Name="{table.set_name}" EntityType="{kind}">{bindings}</EntitySet>')
     return (
         '<?xml version="1.0" encoding="utf-8"?><edmx:Edmx Version="4.0" '
         'xmlns:edmx="http://docs.oasis-open.org/odata/ns/edmx"><edmx:DataServices>'

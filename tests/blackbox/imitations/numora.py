@@ -5,7 +5,7 @@ import time
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
-from urllib.parse import unquote
+from urllib.parse import quote, unquote
 
 import msgspec
 from aiohttp import web
@@ -108,7 +108,7 @@ class Numora(Server):
         key = seen.headers.get("authorization", "").removeprefix("Bearer ")
         if key not in self.customers:
             return self._error(401, "unauthorized")
-        parts = [unquote(part) for part in seen.path.split("/")[1:]]
+        parts = [unquote(part) for part in seen.raw_path.split("/")[1:]]
         match [seen.method, *parts]:
             case ["GET", "v1", "delivery", "outbox"]:
                 return self._outbox(key, seen)
@@ -124,7 +124,9 @@ class Numora(Server):
 
     @staticmethod
     def _error(status: int, code: str, message: str = "") -> web.Response:
-        return answer(status, {"error": {"code": code, "message": message or code, "request_id": f"req_{time.time_ns()}"}})
+        return answer(
+            status, {"error": {"code": code, "message": message or code, "request_id": f"req_{time.time_ns()}"}}
+        )
 
     def refusal(self, status: int, kind: str) -> web.Response:
         return self._error(status, kind)
@@ -165,8 +167,8 @@ class Numora(Server):
             "status": doc.status,
             "external_id": doc.external_id,
             "metadata": doc.metadata,
-            "result_url": f"{origin}/v1/documents/{doc.id}/result",
-            "dispatch_url": f"{origin}/v1/documents/{doc.id}/dispatch",
+            "result_url": f"{origin}/v1/documents/{quote(doc.id, safe='')}/result",
+            "dispatch_url": f"{origin}/v1/documents/{quote(doc.id, safe='')}/dispatch",
             "updated_at": moment(doc.updated_at),
         }
 
@@ -264,7 +266,9 @@ class Numora(Server):
         if before is not None:
             if before != body:
                 return self._error(409, "conflict", "the same execution id with other data")
-            return answer(self.callback_status, None if self.callback_status == 204 else {"id": id, "status": doc.status})
+            return answer(
+                self.callback_status, None if self.callback_status == 204 else {"id": id, "status": doc.status}
+            )
         doc.callbacks.append(body)
         if status == "succeeded":
             doc.status = "push_succeeded"

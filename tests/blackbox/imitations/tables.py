@@ -22,7 +22,7 @@ class Column:
 
 @dataclass(frozen=True)
 class Lookup:
-    """One target of a lookup column, with the navigation property that writes it and the collection on the other side."""
+    """One target of a lookup column: the navigation property that writes it, the collection on the other side."""
 
     column: str
     target: str
@@ -71,10 +71,8 @@ def decimal(name: str, precision: int = 2, low: str = "-100000000000", high: str
 
 
 def money(name: str, precision: int = 2) -> Column:
-    limit = Decimal("922337203685477")
-    return Column(
-        name, "Money", {"Precision": precision, "PrecisionSource": 0, "MinValue": -limit, "MaxValue": limit}
-    )
+    limit = Decimal(922337203685477)
+    return Column(name, "Money", {"Precision": precision, "PrecisionSource": 0, "MinValue": -limit, "MaxValue": limit})
 
 
 def date(name: str, behavior: str = "DateOnly") -> Column:

@@ -46,8 +46,11 @@ class Seen:
     at: float
     method: str
     path: str
+    """Decoded; ``raw_path`` is as it was sent."""
+    raw_path: str
     query: Mapping[str, str]
     headers: Mapping[str, str]
+    """Names in lower case."""
     body: bytes
     identity: str
     fault: str | None = None
@@ -110,7 +113,9 @@ class Server:
         return answer(status, {"error": {"code": kind, "message": f"imitated {kind}"}})
 
     async def start(self, tls: ssl.SSLContext | None = None) -> None:
-        self._runner = web.ServerRunner(web.Server(self._take, access_log=None), handle_signals=False, shutdown_timeout=0.2)
+        self._runner = web.ServerRunner(
+            web.Server(self._take, access_log=None), handle_signals=False, shutdown_timeout=0.2
+        )
         await self._runner.setup()
         site = web.TCPSite(self._runner, "127.0.0.1", self._port, ssl_context=tls)
         await site.start()
@@ -140,12 +145,12 @@ class Server:
             arrived,
             request.method,
             request.path,
+            request.rel_url.raw_path,
             dict(request.query),
-            dict(request.headers),
+            {name.lower(): value for name, value in request.headers.items()},
             body,
             self.identify(request),
         )
-        seen.headers = {name.lower(): value for name, value in request.headers.items()}
         self.requests.append(seen)
         self._watch(seen)
         seen.fault = self.faults.next(seen)
