@@ -196,7 +196,7 @@ class Service:
         return delivery
 
     async def retry_matching(self, wanted: DeliveryFilter, *, pinned: bool, dry_run: bool) -> BulkRetry:
-        """Queue afresh every ended delivery that matches and is its document's newest; or (``dry_run``) only tell which."""
+        """Queue afresh every ended delivery that matches and is the newest of its document; ``dry_run`` only tells which."""
         matched: list[str] = []
         cursor = None
         while True:

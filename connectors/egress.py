@@ -1,4 +1,4 @@
-"""Which addresses may be reached on behalf of somebody else: those that a document or a caller named, not the operator."""
+"""Which addresses may be reached when somebody else named them: a document or a caller, not the operator."""
 
 import socket
 from collections.abc import Iterable
@@ -13,7 +13,15 @@ from connectors.http import tls_context
 # `is_global` is true for these all the same: translations of other addresses, and Azure's host agent.
 _NEVER = tuple(
     ip_network(network)
-    for network in ("64:ff9b::/96", "64:ff9b:1::/48", "2002::/16", "2001::/32", "::/96", "168.63.129.16/32", "fec0::/10")
+    for network in (
+        "64:ff9b::/96",
+        "64:ff9b:1::/48",
+        "2002::/16",
+        "2001::/32",
+        "::/96",
+        "168.63.129.16/32",
+        "fec0::/10",
+    )
 )
 
 
@@ -80,5 +88,5 @@ def _guarded_socket(address_info: tuple[Any, ...]) -> socket.socket:
     if not is_public(str(address[0])):
         raise ForbiddenAddressError(f"{address[0]} is not a public address")
     made = socket.socket(family=family, type=kind, proto=protocol)
-    made.setblocking(False)  # noqa: FBT003
+    made.setblocking(False)
     return made

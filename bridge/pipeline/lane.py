@@ -51,7 +51,8 @@ class Lane:
     async def verify(self, mapping: CompiledMapping) -> None:
         """Hold a mapping against the live target, once.
 
-        Raises ``BlockedError`` (``mapping_mismatch``) when it does not fit, and what the destination raises when it cannot be asked.
+        Raises ``BlockedError`` (``mapping_mismatch``) when it does not fit, and what the destination raises when it
+        cannot be asked.
         """
         if mapping.digest in self._verified and not self.gates.is_blocked(Side.MAPPING, mapping.schema):
             return

@@ -66,7 +66,7 @@ class DeliveryRunner:
         started_at = self._policy.clock()
         journal = DeliveryJournal(self._ledger, delivery, self._policy.clock, LEASE)
         try:
-            await self._advance(lane, journal, started_at)
+            await self._advance_or_stumble(lane, journal, started_at)
         except LedgerError as error:
             if isinstance(error, LeaseLostError):
                 raise
@@ -84,6 +84,21 @@ class DeliveryRunner:
             await self._ledger.save(Save(transitions.hand_back(journal.submitted, self._policy.clock())))
         except LedgerError as error:
             log.warning("delivery %s was not handed back; its lease will end: %s", journal.delivery.id, error)
+
+    async def _advance_or_stumble(self, lane: Lane, journal: DeliveryJournal, started_at: Millis) -> None:
+        """Advance; an error that nobody foresaw, a bug of ours, costs a try and not the delivery."""
+        try:
+            await self._advance(lane, journal, started_at)
+        except LedgerError:
+            raise
+        except Exception as error:
+            log.exception("delivery %s met an unforeseen error", journal.delivery.id)
+            if journal.delivery.state.ended:
+                await self._recheck_failed(lane, journal, unforeseen(error))
+                return
+            await self._failed(journal, unforeseen(error), started_at)
+            if journal.delivery.state is State.WORKING:  # the schedule is used up: what is left is the report
+                await journal.commit(transitions.hand_back(journal.delivery, self._policy.clock()))
 
     async def _advance(self, lane: Lane, journal: DeliveryJournal, started_at: Millis) -> None:
         if journal.delivery.state.ended:
@@ -135,11 +150,6 @@ class DeliveryRunner:
             if isinstance(error, BlockedError):
                 _block(lane, facing, error)
             await self._failed(journal, error, started_at)
-        except LedgerError:
-            raise
-        except Exception as error:
-            log.exception("delivery %s met an unforeseen error", journal.delivery.id)
-            await self._failed(journal, unforeseen(error), started_at)
 
     async def _report(self, lane: Lane, journal: DeliveryJournal, started_at: Millis, *, late: bool) -> None:
         """Tell the source. The body is stored with the request that first carries it, and never made again.
@@ -175,7 +185,7 @@ class DeliveryRunner:
             elif self._is_news(delivery, document):
                 following = transitions.successor(delivery, policy.new_id(), policy.clock())
                 await journal.commit(transitions.settle(delivery), successor=following)
-            elif delivery.state is State.SUCCEEDED and delivery.callback is not None:
+            elif delivery.state is State.SUCCEEDED and delivery.callback is not None and _listed_since(delivery):
                 await lane.source.report(delivery.document_id, delivery.callback, journal)
                 await journal.commit(transitions.settle(journal.delivery))
             elif self._deserves_another_try(lane, delivery, document):
@@ -255,7 +265,13 @@ class DeliveryRunner:
         mapping = lane.mappings.get(document.schema)
         if (mapping.digest if mapping else None) != (delivery.mapping.digest if delivery.mapping else None):
             return True
-        return delivery.state is State.FAILED and not delivery.problems
+        # Without problems it was the schedule that ended: another listing begins it anew, our own second look does not.
+        return delivery.state is State.FAILED and not delivery.problems and _listed_since(delivery)
+
+
+def _listed_since(delivery: Delivery) -> bool:
+    """Tell whether the document was listed, or asked for, after this delivery of it had ended."""
+    return delivery.ended_at is not None and delivery.seen_at >= delivery.ended_at
 
 
 def report_of(delivery: Delivery) -> Report:

@@ -14,7 +14,6 @@ from connectors.outcome import BlockedError
 from connectors.ports import RequestLog
 from mappings.plan import AttachmentPlan
 
-
 FetchFile = Callable[[str], Awaitable[FetchedFile]]
 """Fetches a file by URL, with whatever guard the caller puts on such addresses. Raises ``OutcomeError``s."""
 

@@ -140,7 +140,7 @@ class DataverseSettings(DestinationSettings):
     auth: DataverseAuth = Field(description="How the bridge logs in.")
     timeout: PositiveDuration = Field(default=timedelta(seconds=30), description="How long one reading call may take.")
     write_timeout: Annotated[Duration, AfterValidator(_check_write_timeout)] = Field(
-        default=timedelta(seconds=150),
+        default=timedelta(seconds=130),
         description="How long one writing call may take; 120s or more, since Dataverse works that long on a write.",
     )
     deep_insert_limit: int = Field(

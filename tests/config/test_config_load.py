@@ -84,7 +84,7 @@ def test_the_documented_example_loads_as_it_stands(write):
     assert isinstance(source.notify.auth, HeaderAuth)
     assert isinstance(destination, DataverseSettings)
     assert isinstance(destination.auth, ClientSecretAuth)
-    assert destination.write_timeout == timedelta(seconds=150)
+    assert destination.write_timeout == timedelta(seconds=130)
     assert tenant.mappings["invoice_v2"].schema == "invoice_v2"
     assert sorted((finding.code, finding.key) for finding in loaded.warnings) == [
         ("insecure_url", "events[0].url"),

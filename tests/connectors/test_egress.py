@@ -108,7 +108,12 @@ async def test_a_file_of_an_allowed_host_is_fetched(path: str) -> None:
 
 @pytest.mark.parametrize(
     "spelling",
-    ["https://127.0.0.1:{port}/x", "https://localhost:{port}/x", "https://2130706433:{port}/x", "https://[::1]:{port}/x"],
+    [
+        "https://127.0.0.1:{port}/x",
+        "https://localhost:{port}/x",
+        "https://2130706433:{port}/x",
+        "https://[::1]:{port}/x",
+    ],
 )
 async def test_a_host_inside_is_never_asked_by_whatever_name(spelling: str) -> None:
     """The address is looked at when the connection is made, so a name leads nowhere else."""

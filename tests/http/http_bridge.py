@@ -98,9 +98,12 @@ async def running_bridge(world: SandboxWorld, folder: Path, **config: Any) -> As
     server = HttpServer("127.0.0.1", 0, metrics)
     await server.start()
     try:
-        async with temporary_ledger() as ledger, running(
-            loaded, ledger, Observers(metrics.delivery_moved_on, metrics.blocked), metrics.observe_request
-        ) as runtime:
+        async with (
+            temporary_ledger() as ledger,
+            running(
+                loaded, ledger, Observers(metrics.delivery_moved_on, metrics.blocked), metrics.observe_request
+            ) as runtime,
+        ):
             await runtime.start()
             service = Service(runtime, ledger)
             server.attach(service, keys_of(loaded))

@@ -1,6 +1,8 @@
 """Stopping, and a ledger that takes no entries: nothing is lost, nothing is sent that was not written down."""
 
+from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pipeline_stage import Stage, staged, states
@@ -8,6 +10,7 @@ from pipeline_stage import Stage, staged, states
 from bridge.delivery.model import State, Step
 from bridge.ledger.protocol import LedgerFullError, Save
 from bridge.sandbox import SandboxWorld
+from connectors.numora.sandbox import OutboxRules
 
 
 async def test_a_stop_hands_back_what_is_on_its_way_and_the_next_start_goes_on(
@@ -60,25 +63,62 @@ async def test_nothing_is_written_to_the_destination_while_the_ledger_is_full(
     assert len(stage.rows()) == 1
 
 
-async def test_an_error_that_nobody_foresaw_is_shown_and_tried_again(
+class Stumbling:
+    """Takes the place of a method and fails the first times that it is called, as a bug of ours would."""
+
+    def __init__(self, method: Callable[..., Awaitable[Any]], failures: int) -> None:
+        self._method = method
+        self.failures = failures
+
+    async def __call__(self, *arguments: Any) -> Any:
+        """Fail, or do what the method does."""
+        if self.failures:
+            self.failures -= 1
+            raise ZeroDivisionError("made up")
+        return await self._method(*arguments)
+
+
+@pytest.mark.parametrize(("side", "method"), [("destination", "write"), ("source", "fetch"), ("source", "report")])
+async def test_an_error_that_nobody_foresaw_costs_a_try_and_not_the_document(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, side: str, method: str
+) -> None:
+    """Wherever it happens, it is shown and tried again."""
+    connector = getattr(stage.runtime.lines["acme"].lane, side)
+    stumbling = Stumbling(getattr(connector, method), failures=2)
+    monkeypatch.setattr(connector, method, stumbling)
+
+    delivery = await stage.delivered(stage.invoice())
+
+    assert (delivery.state, stumbling.failures) == (State.SUCCEEDED, 0)
+    assert len(stage.rows()) == 1
+
+
+async def test_an_error_that_nobody_foresees_for_ever_is_reported(
     stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A bug of ours costs a try, not a document."""
+    """The schedule ends it, and the source is told."""
     destination = stage.runtime.lines["acme"].lane.destination
-    write = destination.write
-    failures = 2
+    monkeypatch.setattr(destination, "write", Stumbling(destination.write, failures=1000))
 
-    async def stumble(*arguments: object) -> object:
-        nonlocal failures
-        if failures:
-            failures -= 1
-            raise ZeroDivisionError("made up")
-        return await write(*arguments)  # type: ignore[arg-type]
-
-    monkeypatch.setattr(destination, "write", stumble)
     document = stage.invoice()
     delivery = await stage.delivered(document)
 
-    assert (delivery.state, delivery.attempts) == (State.SUCCEEDED, 3)
-    attempts = await stage.ledger.attempts(delivery.id)
-    assert [attempt.code for attempt in attempts] == ["internal_error", "internal_error", None]
+    assert delivery.error is not None
+    assert (delivery.state, delivery.error.code) == (State.FAILED, "internal_error")
+    assert document.status == "push_failed"
+
+
+async def test_an_error_that_nobody_foresaw_in_a_recheck_leaves_the_delivery_as_it_was(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It stays delivered, and is looked at again."""
+    stage.world.numora.outbox = OutboxRules(stale_polls=3)
+    document = stage.invoice()
+    await stage.delivered(document)
+    source = stage.runtime.lines["acme"].lane.source
+    stumbling = Stumbling(source.fetch, failures=2)
+    monkeypatch.setattr(source, "fetch", stumbling)
+
+    delivery = await stage.delivered(document)
+
+    assert (delivery.state, stumbling.failures) == (State.SUCCEEDED, 0)
