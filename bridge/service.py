@@ -196,7 +196,7 @@ class Service:
         return delivery
 
     async def retry_matching(self, wanted: DeliveryFilter, *, pinned: bool, dry_run: bool) -> BulkRetry:
-        """Queue afresh every ended delivery that matches and is the newest of its document; ``dry_run`` only tells which."""
+        """Queue every matching, ended delivery afresh that is its document's newest; ``dry_run`` only tells which."""
         matched: list[str] = []
         cursor = None
         while True:
