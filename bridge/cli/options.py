@@ -15,7 +15,11 @@ CONFIG_VARIABLE = "NUMORA_BRIDGE_CONFIG"
 ConfigOption = Annotated[
     Path | None,
     typer.Option(
-        "--config", envvar=CONFIG_VARIABLE, metavar="DIR", help="The configuration folder, or its bridge.yaml."
+        "--config",
+        envvar=CONFIG_VARIABLE,
+        metavar="DIR",
+        readable=False,  # reading tells, and knows of capabilities what asking beforehand does not
+        help="The configuration folder, or its bridge.yaml.",
     ),
 ]
 TenantOption = Annotated[str, typer.Option("--tenant", metavar="T", help="The tenant's id: its file's name.")]

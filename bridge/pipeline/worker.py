@@ -20,6 +20,9 @@ LONGEST_SLEEP = 60.0
 
 _LEDGER_PAUSE = 2.0
 
+_WORTH_A_CLAIM = 8
+"""So many free places are filled at once: one by one costs more, and more of them at a time come through in waves."""
+
 DeliveryListener = Callable[[Delivery], None]
 """Called with a delivery each time that its way ends or pauses."""
 
@@ -106,7 +109,7 @@ class LaneWorker:
         """Claim what can be claimed; return the seconds to sleep unless woken."""
         self._probe_if_due()
         free = self._capacity - len(self._running)
-        if free < max(1, self._capacity // 4):
+        if free < min(_WORTH_A_CLAIM, max(1, self._capacity // 4)):
             return LONGEST_SLEEP  # the end of a delivery wakes the worker
         now = self._clock()
         claimed = await self._claim()

@@ -271,6 +271,64 @@ async def test_a_tenant_has_no_more_requests_in_flight_than_it_may() -> None:
     assert most == 3
 
 
+async def test_waiting_for_the_journal_takes_no_place() -> None:
+    """The other side grants few places; none of them stands idle while a disk is waited for."""
+    written = asyncio.Event()
+
+    class Slow(Log):
+        async def opening(self, request: OutgoingRequest) -> None:
+            await super().opening(request)
+            await written.wait()
+
+    async with bare_server(answering("200 OK")) as server, peer(Pace(ceiling=1), asyncio.Semaphore(1)) as way:
+        waiting = asyncio.create_task(get(way, server.url, log=Slow()))
+        await asyncio.sleep(0)
+        await get(way, server.url)
+        sent_meanwhile = len(server.heads)
+        written.set()
+        await waiting
+
+    assert (sent_meanwhile, len(server.heads)) == (1, 2)
+
+
+async def test_a_request_that_a_pause_overtakes_is_not_sent() -> None:
+    """A pause may begin while the request is written down: then the entry says that it was held back."""
+    pace = Pace(patience=0)
+
+    class Overtaken(Log):
+        async def opening(self, request: OutgoingRequest) -> None:
+            await super().opening(request)
+            pace.pause(30)
+
+    log = Overtaken()
+    async with bare_server(answering("200 OK")) as server, peer(pace) as way:
+        with pytest.raises(ThrottledError):
+            await get(way, server.url, log=log)
+
+    assert server.heads == []
+    assert log.ended == [RequestOutcome(log.opened[0].id, None, 0, error="throttled")]
+
+
+async def test_a_request_that_waited_long_for_its_place_is_journalled_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its delivery may be in other hands by then, which the journal alone knows: what it refuses is not sent."""
+    monkeypatch.setattr("connectors.http._OPENING_HOLDS", -1.0)
+
+    class Lost(Log):
+        async def opening(self, request: OutgoingRequest) -> None:
+            await super().opening(request)
+            if len(self.opened) > 1:
+                raise LookupError("in other hands")
+
+    log = Lost()
+    pace = Pace(ceiling=1)
+    async with bare_server(answering("200 OK")) as server, peer(pace) as way:
+        with pytest.raises(LookupError, match="in other hands"):
+            await get(way, server.url, log=log)
+
+    assert log.opened[0] == log.opened[1]
+    assert (server.heads, pace.in_flight) == ([], 0)
+
+
 async def test_a_certificate_that_is_not_trusted_blocks_and_says_what_to_do() -> None:
     """No delivery is tried against a server that cannot prove who it is."""
     async with peer() as way, bare_server(hanging) as server:

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Coroutine, Mapping
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, suppress
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import replace
 from itertools import count
 from pathlib import Path
@@ -21,7 +21,7 @@ from bridge.ledger.open import open_sqlite
 from bridge.ledger.protocol import Ledger
 from bridge.pipeline.gates import Gates
 from bridge.pipeline.lane import Lane
-from bridge.pipeline.poller import Poller
+from bridge.pipeline.poller import Poller, PollRunningError
 from bridge.pipeline.runner import DeliveryRunner, RunnerPolicy
 from bridge.pipeline.worker import LaneWorker
 from bridge.sandbox import ENTRA_TENANT, SHIPPED_MAPPINGS, SandboxWorld
@@ -110,6 +110,8 @@ class Machine:
         self._patch = pytest.MonkeyPatch()
         self._stack = AsyncExitStack()
         self._folders = count()
+        self.problem: Exception | None = None
+        """Why the last poll did not go well."""
         self._known: tuple[dict[Any, Any], dict[Any, Any]] | None = None
         self.world: SandboxWorld
         self.ledger: Ledger
@@ -270,8 +272,11 @@ class Machine:
         return answers[0]
 
     async def _poll_and_work(self) -> None:
-        with suppress(OutcomeError):
+        self.problem = None
+        try:
             await self._poller.poll(self._lane, self._worker.wake)
+        except (OutcomeError, PollRunningError) as error:
+            self.problem = error
         await self._work()
 
     async def _work(self) -> None:
