@@ -1,7 +1,7 @@
 """What the pipeline asks of outside systems: ``Source``, ``Destination`` and the values that pass through them."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import msgspec
 
@@ -9,6 +9,9 @@ from mappings.compiled import CompiledMapping
 from mappings.document import Document
 from mappings.findings import Finding
 from mappings.plan import WritePlan
+
+if TYPE_CHECKING:
+    from connectors.capabilities import Capabilities
 
 Operation = Literal["created", "updated", "unchanged"]
 
@@ -49,7 +52,11 @@ class RequestLog(Protocol):
 
 
 class Listing(msgspec.Struct, frozen=True):
-    """One entry of a source's outbox, or what a person or a webhook named."""
+    """One entry of a source's outbox, or what a person or a webhook named.
+
+    ``final`` tells that the content under this ``updated_at`` never changes again: an ended delivery that has the same
+    one need not be looked at once more.
+    """
 
     document_id: str
     schema: str | None = None
@@ -58,6 +65,7 @@ class Listing(msgspec.Struct, frozen=True):
     metadata: Mapping[str, Any] = msgspec.field(default_factory=dict)
     updated_at: str | None = None
     result_url: str | None = None
+    final: bool = False
 
 
 class OutboxPage(msgspec.Struct, frozen=True):
@@ -84,6 +92,7 @@ class Source(Protocol):
     """Where reviewed documents come from and where the outcome is reported to. Every call raises ``OutcomeError``s."""
 
     kind: str
+    capabilities: "Capabilities"
 
     async def list_outbox(self, cursor: str | None) -> OutboxPage:
         """Read one page. Raises ``CursorRefusedError`` or ``OutboxAbsentError`` besides the usual outcomes."""
