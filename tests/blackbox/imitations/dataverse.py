@@ -5,27 +5,19 @@ import uuid
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
-from decimal import Decimal
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-import msgspec
 from aiohttp import web
 
+from tests.blackbox.imitations.calls import ROOT, Call, RefusedError
 from tests.blackbox.imitations.entra import Entra
+from tests.blackbox.imitations.filters import matches
+from tests.blackbox.imitations.literals import checked
 from tests.blackbox.imitations.metadata import Metadata, UnknownNameError, csdl
-from tests.blackbox.imitations.tables import TABLES, Column, Table
-from tests.blackbox.imitations.wire import Seen, Server, answer, decode
-
-ROOT = "/api/data/v9.2/"
-
-
-class RefusedError(Exception):
-    """A request that Dataverse does not take."""
-
-    def __init__(self, status: int, code: str, message: str) -> None:
-        super().__init__(message)
-        self.status, self.code, self.message = status, code, message
+from tests.blackbox.imitations.multipart import boundary_of, parts_of, request_of, wrapped
+from tests.blackbox.imitations.tables import TABLES, Table
+from tests.blackbox.imitations.wire import Seen, Server, answer
 
 
 @dataclass(frozen=True)
@@ -36,27 +28,6 @@ class Effect:
     table: str
     id: str
     changed: tuple[str, ...] = ()
-
-
-@dataclass
-class Call:
-    """One operation, alone or out of a batch."""
-
-    method: str
-    path: str
-    query: dict[str, str]
-    headers: Mapping[str, str]
-    body: bytes
-
-    @property
-    def json(self) -> dict[str, Any]:
-        try:
-            body = decode(self.body)
-        except msgspec.DecodeError as error:
-            raise RefusedError(400, "0x80048d19", f"Error identified in Payload: {error}") from error
-        if not isinstance(body, dict):
-            raise RefusedError(400, "0x80048d19", "Error identified in Payload")
-        return body
 
 
 class Dataverse(Server):
@@ -163,9 +134,7 @@ class Dataverse(Server):
 
     def _collection(self, table: Table, call: Call) -> web.Response:
         if call.method == "GET":
-            found = [
-                row for row in self.rows[table.name].values() if self._matches(table, row, call.query.get("$filter"))
-            ]
+            found = [row for row in self.rows[table.name].values() if matches(table, row, call.query.get("$filter"))]
             found = found[: int(call.query.get("$top", "5000"))]
             return answer(200, {"value": [self._shown(table, row, call.query) for row in found]})
         if call.method != "POST":
@@ -313,7 +282,7 @@ class Dataverse(Server):
                     )
                 if not (column.create if create else column.update) and name != table.primary_id:
                     raise RefusedError(400, "0x80040265", f"'{name}' is not valid here")
-                values[name] = self._checked(column, value)
+                values[name] = checked(column, value)
         return values
 
     def _bound(self, table: Table, name: str, value: Any) -> dict[str, Any]:
@@ -333,47 +302,6 @@ class Dataverse(Server):
         if id is None or id not in self.rows[target.name]:
             raise self._missing(target, match[2])
         return {f"_{lookup.column}_value": id}
-
-    @staticmethod
-    def _checked(column: Column, value: Any) -> Any:
-        """Return the value as it is kept. Nothing is rounded here: what does not fit is refused."""
-        bad = RefusedError(400, "0x80048d19", f"Cannot convert the literal '{value}' to the type of '{column.name}'.")
-        if value is None:
-            return None
-        match column.kind:
-            case "String" | "Memo":
-                if not isinstance(value, str):
-                    raise bad
-                if len(value) > column.facts["MaxLength"]:
-                    message = f"A validation error occurred. The length of '{column.name}' exceeded the maximum length."
-                    raise RefusedError(400, "0x80044331", message)
-            case "Integer" | "Picklist":
-                if not isinstance(value, int) or isinstance(value, bool):
-                    raise bad
-                if column.options and value not in column.options:
-                    raise RefusedError(
-                        400, "0x80048408", f"The value {value} is outside the valid range of '{column.name}'."
-                    )
-            case "Decimal" | "Money":
-                if not isinstance(value, int | Decimal) or isinstance(value, bool):
-                    raise bad
-                number = Decimal(value)
-                if not column.facts["MinValue"] <= number <= column.facts["MaxValue"]:
-                    raise RefusedError(400, "0x80044330", f"'{column.name}' is out of range.")
-                if number != number.quantize(Decimal(1).scaleb(-column.facts["Precision"])):
-                    raise RefusedError(400, "0x80044330", f"'{column.name}' would be rounded.")
-            case "DateTime" if column.facts["DateTimeBehavior"]["Value"] == "DateOnly":
-                if not re.fullmatch(r"\d{4}-\d\d-\d\d", str(value)):
-                    raise bad
-            case "DateTime":
-                if not re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:\d\d)", str(value)):
-                    raise bad
-            case "Boolean":
-                if not isinstance(value, bool):
-                    raise bad
-            case "Uniqueidentifier":
-                return str(uuid.UUID(value))
-        return value
 
     # --- reading
 
@@ -406,7 +334,7 @@ class Dataverse(Server):
                         one
                         for one in self.rows[other.name].values()
                         if one.get(f"_{lookup.column}_value") == row[table.primary_id]
-                        and self._matches(other, one, options.get("$filter"))
+                        and matches(other, one, options.get("$filter"))
                     ]
                     return [self._shown(other, one, options) for one in found]
         for lookup in table.lookups:
@@ -416,49 +344,19 @@ class Dataverse(Server):
                 return self._shown(target, self.rows[target.name][id], options) if id else None
         raise RefusedError(400, "0x80060888", f"Could not find a property named '{name}' on type '{table.name}'.")
 
-    def _matches(self, table: Table, row: dict[str, Any], expression: str | None) -> bool:
-        if not expression:
-            return True
-        alternatives = re.split(r"\s+or\s+(?=(?:[^']*'[^']*')*[^']*$)", expression)
-        return any(self._all(table, row, one.strip().removeprefix("(").removesuffix(")")) for one in alternatives)
-
-    def _all(self, table: Table, row: dict[str, Any], expression: str) -> bool:
-        for part in re.split(r"\s+and\s+(?=(?:[^']*'[^']*')*[^']*$)", expression):
-            match = re.fullmatch(r"\(?\s*([\w/]+)\s+(eq|ne)\s+(.+?)\s*\)?", part.strip())
-            if match is None:
-                raise RefusedError(400, "0x80060888", f"Syntax error in '{part}'")
-            name, operator, literal = match.groups()
-            known = any(name in {column.name, f"_{column.name}_value"} for column in table.columns)
-            if not known and name != "statecode":
-                raise RefusedError(
-                    400, "0x80060888", f"Could not find a property named '{name}' on type '{table.name}'."
-                )
-            value = row.get(name, 0 if name == "statecode" else None)
-            if literal.startswith("'"):
-                same = str(value).lower() == literal[1:-1].replace("''", "'").lower() and value is not None
-            elif literal == "null":
-                same = value is None
-            elif re.fullmatch(r"-?\d+(\.\d+)?", literal):
-                same = value is not None and Decimal(str(value)) == Decimal(literal)
-            else:
-                same = str(value) == literal
-            if same != (operator == "eq"):
-                return False
-        return True
-
     # --- batch
 
     def _batch(self, call: Call) -> web.Response:
-        boundary = _boundary(call.headers.get("content-type", ""))
+        boundary = boundary_of(call.headers.get("content-type", ""))
         answers, status = [], 200
-        for headers, content in _parts(call.body, boundary):
+        for headers, content in parts_of(call.body, boundary):
             if (inner := headers.get("content-type", "")).startswith("multipart/mixed"):
                 before, effects = self._saved()
                 try:
-                    parts = self._change_set(_parts(content, _boundary(inner)))
+                    parts = self._change_set(parts_of(content, boundary_of(inner)))
                 except RefusedError as refused:
                     self._restore(before, effects)
-                    answers.append(_wrapped(self._error(refused)))
+                    answers.append(wrapped(self._error(refused)))
                     status = refused.status
                     break
                 name = f"changesetresponse_{uuid.uuid4()}"
@@ -466,10 +364,10 @@ class Dataverse(Server):
                 answers.append(f'Content-Type: multipart/mixed; boundary="{name}"\r\n\r\n'.encode() + whole)
             else:
                 try:
-                    response = self._one(_request(content))
+                    response = self._one(request_of(content))
                 except RefusedError as refused:
                     response, status = self._error(refused), refused.status
-                answers.append(_wrapped(response))
+                answers.append(wrapped(response))
                 if status != 200:
                     break
         if "continue-on-error" in call.headers.get("prefer", ""):
@@ -485,7 +383,7 @@ class Dataverse(Server):
             content_id = headers.get("content-id", "")
             if not content_id:
                 raise RefusedError(400, "", "Content-ID is missing")
-            call = _request(content)
+            call = request_of(content)
             if call.method == "GET":
                 raise RefusedError(400, "", "GET is not allowed in a change set")
             for reference in re.findall(rb'"\$(\d+)"', call.body) + re.findall(rb"^/?\$(\d+)", call.path.encode()):
@@ -497,56 +395,5 @@ class Dataverse(Server):
             response = self._one(call)
             if entity := response.headers.get("OData-EntityId"):
                 made[content_id] = urlsplit(entity).path
-            answers.append(_wrapped(response, content_id))
+            answers.append(wrapped(response, content_id))
         return answers
-
-
-def _boundary(content_type: str) -> bytes:
-    match = re.search(r'boundary="?([^";]+)"?', content_type)
-    if match is None:
-        raise RefusedError(400, "", "The boundary is missing")
-    return match[1].encode()
-
-
-def _parts(body: bytes, boundary: bytes) -> list[tuple[dict[str, str], bytes]]:
-    pieces = re.split(rb"(?:^|\r\n)--" + re.escape(boundary) + rb"(?:--)?[ \t]*(?:\r\n|$)", body)
-    if len(pieces) < 3 or b"\n" in body.replace(b"\r\n", b""):
-        raise RefusedError(400, "", "Stream was not readable.")
-    found = []
-    for piece in pieces[1:-1]:
-        head, blank, content = piece.partition(b"\r\n\r\n")
-        if not blank:
-            raise RefusedError(400, "", "Stream was not readable.")
-        found.append((_headers(head), content))
-    return found
-
-
-def _headers(head: bytes) -> dict[str, str]:
-    pairs = (line.partition(":") for line in head.decode().split("\r\n") if line)
-    return {name.strip().lower(): value.strip() for name, _, value in pairs}
-
-
-def _request(content: bytes) -> Call:
-    head, blank, body = content.partition(b"\r\n\r\n")
-    if not blank:
-        raise RefusedError(400, "", "Stream was not readable.")
-    first_line, _, rest = head.partition(b"\r\n")
-    match = re.fullmatch(r"(\w+) (\S+) HTTP/1\.1", first_line.decode())
-    if match is None:
-        raise RefusedError(400, "", f"Bad request line {first_line!r}")
-    address = urlsplit(match[2])
-    path = unquote(address.path)
-    if not path.startswith("/") and not path.startswith("$"):
-        path = ROOT + path
-    query = dict(pair.split("=", 1) for pair in unquote(address.query).split("&") if "=" in pair)
-    return Call(match[1], path, query, _headers(rest), body)
-
-
-def _wrapped(response: web.Response, content_id: str = "") -> bytes:
-    lines = ["Content-Type: application/http", "Content-Transfer-Encoding: binary"]
-    if content_id:
-        lines.append(f"Content-ID: {content_id}")
-    lines += ["", f"HTTP/1.1 {response.status} {response.reason}"]
-    lines += [f"{name}: {value}" for name, value in response.headers.items() if name != "Content-Length"]
-    body = response.body if isinstance(response.body, bytes) else b""
-    return "\r\n".join([*lines, "", ""]).encode() + body + b"\r\n"
