@@ -91,6 +91,10 @@ class Flow:
         """How many outcomes there will be in the end."""
         return sum(self._callbacks.values())
 
+    def outstanding(self) -> int:
+        """Count the outcomes that Numora has still to learn of."""
+        return self.outcomes - self.reported()
+
     def let_rest(self) -> None:
         """Let the outbox list no more what was rejected and stays so."""
         for id_, document in self._documents():

@@ -16,7 +16,7 @@ from bridge.serving import running
 from tests.reliability.flow import Flow
 from tests.reliability.invariants import LedgerFacts, violations
 
-PATIENCE = 60.0
+PATIENCE = 120.0
 """Seconds without any progress after which something that is waited for will not come."""
 
 

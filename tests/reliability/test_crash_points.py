@@ -18,7 +18,7 @@ from tests.reliability.kinds import KINDS, LATE, Kind
 from tests.reliability.late import LateEffect
 from tests.reliability.stage import Stage
 
-pytestmark = [pytest.mark.crash, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.crash, pytest.mark.timeout(3600)]
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)

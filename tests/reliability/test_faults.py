@@ -16,13 +16,13 @@ from tests.reliability.flow import Flow
 from tests.reliability.in_process import running_bridge, until_all_is_well
 from tests.reliability.invariants import LedgerFacts, leaks, secrets_of, violations
 
-pytestmark = pytest.mark.soak
+pytestmark = [pytest.mark.soak, pytest.mark.timeout(3600)]
 
 TENANTS = ("acme", "bolt")
 
 SCHEDULE = ["0s", *["30ms"] * 40]
 
-ON_THEIR_WAY = 0.3
+ON_THEIR_WAY = 1.5
 """Seconds after a 429 in which a request may still arrive that was sent before the 429 was read."""
 
 FAULTS: dict[str, dict[str, Any]] = {
@@ -36,7 +36,7 @@ FAULTS: dict[str, dict[str, Any]] = {
     "hang": {"rate": 0.1, "delay": 0.05},
     "hang_after": {"rate": 0.1, "delay": 0.05},
     "unauthorized": {"rate": 0.05},
-    "throttle": {"rate": 0.05, "times": 4, "retry_after": 1, "grace": ON_THEIR_WAY},
+    "throttle": {"rate": 0.05, "times": 4, "retry_after": 2, "grace": ON_THEIR_WAY},
 }
 
 

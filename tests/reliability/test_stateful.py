@@ -231,7 +231,7 @@ class Bridge(RuleBasedStateMachine):
 
 
 @pytest.mark.soak
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(3600)
 def test_whatever_happens_every_document_ends_where_it_belongs(counted: Counted) -> None:
     """Each story ends well, and nothing is wrong at any step of it."""
     Bridge.stories = Bridge.steps = 0
