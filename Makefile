@@ -101,9 +101,10 @@ clean: ## Remove .venv and everything that was built
 	@$(PIP) install --no-deps --no-build-isolation --editable .
 	@touch $@
 
-.venv/test.made: requirements/test.txt .venv/run.made
+.venv/test.made: requirements/test.txt requirements/retab-sdk.txt .venv/run.made
 	@echo 'Installing what the tests need, as pinned in requirements/test.txt ...'
 	@$(PIP) install -r requirements/test.txt
+	@$(PIP) install --no-deps -r requirements/retab-sdk.txt
 	@touch $@
 
 .venv/quality.made: requirements/quality.txt .venv/run.made

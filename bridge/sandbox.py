@@ -1,7 +1,7 @@
-"""A world to try the bridge in: Numora, Entra and Dataverse on loopback, and a configuration that fits them."""
+"""A world to try the bridge in: Numora, Entra, Dataverse and Retab on loopback, and a fitting configuration."""
 
 import tempfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +13,7 @@ from connectors.dataverse.sandbox import DataverseSandbox, Settings, TableSchema
 from connectors.entra.sandbox import EntraSandbox
 from connectors.numora.sandbox import NumoraSandbox, OutboxRules, Workspace
 from connectors.numora.sandbox.samples import VENDORS
+from connectors.retab.sandbox import Environment, RetabRules, RetabSandbox
 from connectors.sandbox.authority import SandboxAuthority
 
 ENTRA_TENANT: Final = "5a4db0c5-0000-4000-8000-000000000001"
@@ -31,7 +32,10 @@ _NAMES = uuid5(NAMESPACE_DNS, "sandbox.numora-bridge")
 
 @dataclass(frozen=True, slots=True)
 class SandboxTenant:
-    """A tenant of the world: its workspace's key at Numora, and its application with its secret at Entra."""
+    """A tenant of the world: its workspace's key at Numora, and its application with its secret at Entra.
+
+    Its key at Retab follows from its name.
+    """
 
     id: str
     numora_key: str
@@ -43,15 +47,21 @@ class SandboxTenant:
         """The tenant's own key for the bridge's API."""
         return f"sandbox-key-of-{self.id}"
 
+    @property
+    def retab_key(self) -> str:
+        """The tenant's key at Retab."""
+        return f"rt_test_sandbox_{self.id}"
+
 
 class SandboxWorld:
     """The sandboxes as one. Use it as an async context manager, or call ``start`` and ``stop``.
 
     ``folder`` keeps the certificates; without one a temporary folder is used and removed. With ``port_base`` N Numora
-    listens on N, Entra on N + 1 and Dataverse on N + 2; without, the kernel chooses. Dataverse knows the sample vendors
-    as accounts. ``tables``, ``settings`` and ``outbox`` are handed to the sandboxes.
+    listens on N, Entra on N + 1, Dataverse on N + 2 and Retab on N + 3; without, the kernel chooses. Dataverse knows
+    the sample vendors as accounts. ``tables``, ``settings``, ``outbox`` and ``retab`` are handed to the sandboxes.
 
-    Every tenant has a workspace of its own at Numora and an application of its own at Entra. The environment is shared.
+    Every tenant has a workspace of its own at Numora, an environment of its own at Retab and an application of its own
+    at Entra. Dataverse is shared.
     """
 
     def __init__(
@@ -62,6 +72,7 @@ class SandboxWorld:
         tables: Iterable[TableSchema] = (),
         settings: Settings | None = None,
         outbox: OutboxRules | None = None,
+        retab: RetabRules | None = None,
         latency: float = 0.0,
         journal_limit: int = 10_000,
     ) -> None:
@@ -69,7 +80,7 @@ class SandboxWorld:
         self.folder = Path(self._temporary.name) if self._temporary is not None else folder or Path()
         authority = SandboxAuthority(self.folder)
         self.ca_file = authority.ca_file
-        ports = (0, 0, 0) if port_base is None else (port_base, port_base + 1, port_base + 2)
+        ports = (0, 0, 0, 0) if port_base is None else tuple(range(port_base, port_base + 4))
         self.numora = NumoraSandbox((), outbox=outbox, port=ports[0], latency=latency, journal_limit=journal_limit)
         self.entra = EntraSandbox(authority, port=ports[1], journal_limit=journal_limit)
         self.dataverse = DataverseSandbox(
@@ -80,6 +91,7 @@ class SandboxWorld:
             latency=latency,
             journal_limit=journal_limit,
         )
+        self.retab = RetabSandbox((), rules=retab, port=ports[3], latency=latency, journal_limit=journal_limit)
         self._tenants: dict[str, SandboxTenant] = {}
         self._running = AsyncExitStack()
         self.seed_vendors()
@@ -89,7 +101,7 @@ class SandboxWorld:
     async def start(self) -> None:
         """Listen. Raises ``OSError`` when a port is taken; then nothing listens."""
         async with AsyncExitStack() as undo:
-            for sandbox in (self.numora, self.entra, self.dataverse):
+            for sandbox in (self.numora, self.entra, self.dataverse, self.retab):
                 await undo.enter_async_context(sandbox)
             self._running = undo.pop_all()
 
@@ -119,11 +131,12 @@ class SandboxWorld:
         )
 
     def tenant(self, name: str) -> SandboxTenant:
-        """Return a tenant; one that is new gets its workspace and its application."""
+        """Return a tenant; one that is new gets its workspace, its environment and its application."""
         tenant = self._tenants.get(name)
         if tenant is None:
             tenant = SandboxTenant(name, f"sk_sandbox_{name}", str(uuid5(_NAMES, name)), f"sandbox~secret~of~{name}")
             self.numora.add_key(tenant.numora_key, name)
+            self.retab.add_key(tenant.retab_key, name)
             self.entra.add_client(ENTRA_TENANT, tenant.client_id, tenant.client_secret)
             self._tenants[name] = tenant
         return tenant
@@ -131,6 +144,10 @@ class SandboxWorld:
     def workspace(self, tenant: str) -> Workspace:
         """Return a tenant's workspace at Numora."""
         return self.numora.workspace(self.tenant(tenant).numora_key)
+
+    def environment(self, tenant: str) -> Environment:
+        """Return a tenant's environment at Retab."""
+        return self.retab.environment(self.tenant(tenant).retab_key)
 
     # Configuration
 
@@ -148,11 +165,13 @@ class SandboxWorld:
         poll_limit: int = 100,
         log_level: str = "info",
         mappings: Mapping[str, str] = SHIPPED_MAPPINGS,
+        retab: Collection[str] = (),
     ) -> Path:
         """Write a configuration for tenants of this world into ``folder``, and return the folder.
 
         The sandboxes must have started, since their addresses go into the files. Secrets are files in
-        ``folder/secrets``. An empty ``schedule`` leaves the default one; durations are written as in files.
+        ``folder/secrets``. An empty ``schedule`` leaves the default one; durations are written as in files. The
+        tenants that ``retab`` names have Retab as their source, and invoices as its documents; the others have Numora.
         """
         secrets = folder / "secrets"
         for made in (folder / "tenants", folder / "mappings", secrets):
@@ -178,34 +197,36 @@ class SandboxWorld:
         )
         for name in tenants:
             tenant = self.tenant(name)
-            text = self._tenant_file(
+            polling = f"every: {poll_every}, limit: {poll_limit}"
+            if name in retab:
+                source = self._retab_source(secret(f"{name}_retab_key", tenant.retab_key), polling)
+            else:
+                source = self._numora_source(secret(f"{name}_numora_key", tenant.numora_key), polling)
+            text = source + self._rest_of_tenant_file(
                 tenant,
-                numora_key=secret(f"{name}_numora_key", tenant.numora_key),
                 client_secret=secret(f"{name}_dataverse_secret", tenant.client_secret),
                 api_key=secret(f"{name}_api_key", tenant.api_key),
-                polling=f"{{every: {poll_every}, limit: {poll_limit}}}",
                 concurrency=concurrency,
             )
             listed = "".join(f"  {schema}: {file}\n" for schema, file in mappings.items())
             (folder / "tenants" / f"{name}.yaml").write_text(f"{text}mappings:\n{listed}" if listed else text)
         return folder
 
-    def _tenant_file(
-        self,
-        tenant: SandboxTenant,
-        *,
-        numora_key: str,
-        client_secret: str,
-        api_key: str,
-        polling: str,
-        concurrency: int,
-    ) -> str:
+    def _numora_source(self, api_key: str, polling: str) -> str:
+        return f"source:\n  kind: numora\n  base_url: {self.numora.url}\n  api_key: {api_key}\n  poll: {{{polling}}}\n"
+
+    def _retab_source(self, api_key: str, polling: str) -> str:
         return (
             "source:\n"
-            "  kind: numora\n"
-            f"  base_url: {self.numora.url}\n"
-            f"  api_key: {numora_key}\n"
-            f"  poll: {polling}\n"
+            "  kind: retab\n"
+            f"  base_url: {self.retab.url}\n"
+            f"  api_key: {api_key}\n"
+            '  schemas: {"*": invoice_v2}\n'
+            f"  poll: {{{polling}}}\n"
+        )
+
+    def _rest_of_tenant_file(self, tenant: SandboxTenant, *, client_secret: str, api_key: str, concurrency: int) -> str:
+        return (
             f"delivery: {{concurrency: {concurrency}}}\n"
             "destination:\n"
             "  kind: dataverse\n"

@@ -38,7 +38,7 @@ class DestinationKind:
 SOURCES: Mapping[str, SourceKind] = MappingProxyType(
     {
         "numora": SourceKind(NumoraSettings, "connectors.numora.build:build_source"),
-        "retab": SourceKind(RetabSettings),
+        "retab": SourceKind(RetabSettings, "connectors.retab.build:build_source"),
     },
 )
 

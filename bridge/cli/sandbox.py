@@ -1,4 +1,4 @@
-"""``sandbox``: Numora, Entra and Dataverse imitated on loopback, with faults on request."""
+"""``sandbox``: Numora, Entra, Dataverse and Retab imitated on loopback, with faults on request."""
 
 import asyncio
 import signal
@@ -27,7 +27,7 @@ def sandbox(
             min=1,
             max=65_532,
             metavar="N",
-            help="Numora on N, Entra on N+1, Dataverse on N+2; by default free ones.",
+            help="Numora on N, Entra on N+1, Dataverse on N+2, Retab on N+3; by default free ones.",
         ),
     ] = None,
     documents: Annotated[
@@ -36,7 +36,7 @@ def sandbox(
 ) -> None:
     """Imitate the outside systems on loopback.
 
-    Numora, Entra and Dataverse, with faults on request, until Ctrl-C or SIGTERM.
+    Numora, Entra, Dataverse and Retab, with faults on request, until Ctrl-C or SIGTERM.
     """
     asyncio.run(_sandbox(port_base, documents))
 
@@ -85,6 +85,7 @@ def tell_addresses(world: "SandboxWorld") -> None:
     say(f"  Entra      {world.entra.url}   tenant {ENTRA_TENANT}, application {tenant.client_id}")
     say(f"             secret {tenant.client_secret}, certificate {world.ca_file}")
     say(f"  Dataverse  {world.dataverse.url}")
+    say(f"  Retab      {world.retab.url}   key {tenant.retab_key}")
     say()
 
 
@@ -101,11 +102,13 @@ def _tell_config(config: "Path") -> None:
 
 def tell_control_routes(world: "SandboxWorld") -> None:
     """Print how to put documents in, look inside, and let things go wrong."""
-    numora, entra, dataverse = world.numora.url, world.entra.url, world.dataverse.url
-    say("Control routes, the same for all three (Entra by https, so with curl -k)", "strong")
+    numora, entra, dataverse, retab = world.numora.url, world.entra.url, world.dataverse.url, world.retab.url
+    say("Control routes, the same for all four (Entra by https, so with curl -k)", "strong")
     for what, call in (
         ("a new document", _document_call(numora)),
         ("what Numora holds", f"curl {numora}/_sandbox/state"),
+        ("a new review in Retab", _review_call(retab)),
+        ("its approval, by the id that came back", f"curl -X POST {retab}/_sandbox/reviews/REVIEW_ID/decide"),
         ("the rows of a table", f"curl {dataverse}/_sandbox/rows/numora_receipt"),
         ("every effect, in order", f"curl {dataverse}/_sandbox/effects"),
         (
@@ -134,6 +137,14 @@ def _document_call(numora: str) -> str:
         '"total_amount": "31.00"}}'
     )
     return f"curl {numora}/_sandbox/documents -d '{document}'"
+
+
+def _review_call(retab: str) -> str:
+    snapshot = (
+        '{"invoice_number": "RT-1", "invoice_date": "2026-02-05", "total_amount": 31.00, '
+        '"vendor_name": "ACME Supplies"}'
+    )
+    return f"curl {retab}/_sandbox/reviews -d '{{\"snapshot\": {snapshot}}}'"
 
 
 def _fault_call(sandbox: str, fault: str) -> str:

@@ -4,6 +4,7 @@ import asyncio
 import re
 import signal
 import socket
+from contextlib import ExitStack
 
 import aiohttp
 
@@ -69,7 +70,7 @@ async def test_a_demo_that_is_kept_runs_until_ctrl_c() -> None:
 
 
 async def test_the_sandbox_listens_where_it_is_told_and_ends_on_sigterm() -> None:
-    base = three_free_ports()
+    base = four_free_ports()
     process = await start("sandbox", "--port-base", str(base), "--documents", "2")
     assert process.stdout is not None
     seen = ""
@@ -79,6 +80,7 @@ async def test_the_sandbox_listens_where_it_is_told_and_ends_on_sigterm() -> Non
     assert f"Numora     http://127.0.0.1:{base} " in seen
     assert f"Entra      https://127.0.0.1:{base + 1} " in seen
     assert f"Dataverse  http://127.0.0.1:{base + 2}\n" in seen
+    assert f"Retab      http://127.0.0.1:{base + 3} " in seen
     config = re.findall(r"numora-bridge serve --config (\S+)", seen)[0]
     polled = await command("poll", "--config", config, "--tenant", "acme")
     assert polled.code == 0, polled.everything
@@ -90,12 +92,14 @@ async def test_the_sandbox_listens_where_it_is_told_and_ends_on_sigterm() -> Non
     assert (await ended(process)).code == 0
 
 
-def three_free_ports() -> int:
+def four_free_ports() -> int:
     while True:
         with socket.create_server(("127.0.0.1", 0)) as first:
             base: int = first.getsockname()[1]
             try:
-                with socket.create_server(("127.0.0.1", base + 1)), socket.create_server(("127.0.0.1", base + 2)):
+                with ExitStack() as others:
+                    for port in range(base + 1, base + 4):
+                        others.enter_context(socket.create_server(("127.0.0.1", port)))
                     return base
             except OSError:
                 continue

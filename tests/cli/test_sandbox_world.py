@@ -20,6 +20,16 @@ async def test_its_configuration_can_be_loaded_and_holds_no_secret_in_clear(
     assert all(file.stat().st_mode & 0o077 == 0 for file in (folder / "secrets").iterdir())
 
 
+async def test_its_configuration_may_have_retab_tenants(world: SandboxWorld, tmp_path: Path) -> None:
+    config = load_config(world.write_config(tmp_path / "config", ("acme", "beta"), retab=("beta",)), {})
+    assert not config.warnings
+    assert {name: tenant.config.source.kind for name, tenant in config.tenants.items()} == {
+        "acme": "numora",
+        "beta": "retab",
+    }
+    assert world.environment("acme") is not world.environment("beta")
+
+
 async def test_each_tenant_has_a_workspace_and_an_application_of_its_own(world: SandboxWorld) -> None:
     acme, beta = world.tenant("acme"), world.tenant("beta")
     assert world.workspace("acme") is not world.workspace("beta")
