@@ -64,13 +64,17 @@ class ActionRefusedError(OutcomeError):
 
 
 class ActionResult(msgspec.Struct, frozen=True):
-    """A document as it stands after an action, as far as the source tells; ``run_id`` of what it set in motion."""
+    """A document as it stands after an action, as far as the source tells; ``run_id`` of what it set in motion.
+
+    ``repeated`` tells that it was on its way already, so that nothing was sent.
+    """
 
     document_id: str
     status: str | None
     updated_at: str | None
     review_state: Mapping[str, Any] | None
     run_id: str | None = None
+    repeated: bool = False
 
 
 class DocumentView(msgspec.Struct, frozen=True):

@@ -27,6 +27,26 @@ class OutcomeCode:
     remedy: str
 
 
+HOOK_CODES: Final[Mapping[str, tuple[str, str]]] = {
+    "hook_bad_signature": (
+        "The secret or signature is not the right one, or stands in another form than configured.",
+        "Compare the secret in the tenant's file with the caller's, and the form of what the message names.",
+    ),
+    "hook_stale": (
+        "The signature is right, and too old or from the future.",
+        "Set the clocks of both sides right, or raise the tolerance in the tenant's file.",
+    ),
+    "hook_unreadable": (
+        "The call is authentic, and its body cannot be understood.",
+        "Correct what the message says: the body, or the paths into it in the tenant's file.",
+    ),
+    "hook_unsigned": (
+        "A header that proves the caller is missing or empty.",
+        "Let the caller send what the message names.",
+    ),
+}
+"""Why a call from outside is not taken: meaning and remedy of each code."""
+
 OUTCOME_CODES: Final[Mapping[str, OutcomeCode]] = {
     "bad_answer": OutcomeCode(
         (TransientError, UnknownOutcomeError),

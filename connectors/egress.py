@@ -1,63 +1,53 @@
-"""Which addresses may be reached when somebody else named them: a document or a caller, not the operator."""
+"""Connections to addresses that somebody else named: a document or a caller, not the operator."""
 
 import socket
 from collections.abc import Iterable
-from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from pathlib import Path
 from typing import Any
 
 import aiohttp
+from aiohttp.abc import AbstractResolver, ResolveResult
+from aiohttp.resolver import ThreadedResolver
+from yarl import URL
 
+from connectors.addresses import AllowedHosts, ForbiddenUrlError, checked_url, is_public
 from connectors.http import tls_context
 
-# `is_global` is true for these all the same: translations of other addresses, and Azure's host agent.
-_NEVER = tuple(
-    ip_network(network)
-    for network in (
-        "64:ff9b::/96",
-        "64:ff9b:1::/48",
-        "2002::/16",
-        "2001::/32",
-        "::/96",
-        "168.63.129.16/32",
-        "fec0::/10",
-    )
-)
+__all__ = ["ForbiddenAddressError", "ForbiddenUrlError", "GuardedSessions", "is_public"]
 
 
 class ForbiddenAddressError(OSError):
     """The address is not one that may be reached on behalf of somebody else."""
 
 
-def is_public(address: str) -> bool:
-    """Tell whether an IP address is one of the public internet, by whatever notation it is wrapped in."""
-    try:
-        parsed: IPv4Address | IPv6Address = ip_address(address.partition("%")[0])
-    except ValueError:
-        return False
-    if isinstance(parsed, IPv6Address) and parsed.ipv4_mapped is not None:
-        parsed = parsed.ipv4_mapped
-    if not parsed.is_global or parsed.is_multicast:
-        return False
-    return not any(parsed in network for network in _NEVER if network.version == parsed.version)
-
-
 class GuardedSessions:
     """Connection pools for addresses that somebody else named.
 
     ``allow_hosts`` may be reached wherever they are; every other host only at a public address, which is looked
-    at when the connection is made: a name that changes its address in between gains nothing.
+    at when the connection is made: a name that changes its address in between gains nothing. Who sends bounds how
+    many connections there are.
     """
 
-    def __init__(self, allow_hosts: Iterable[str], ca_file: Path | None) -> None:
-        self._allow_hosts = frozenset(host.lower().strip("[]") for host in allow_hosts)
+    def __init__(
+        self, allow_hosts: Iterable[str], ca_file: Path | None, *, resolver: AbstractResolver | None = None
+    ) -> None:
+        self._allowed = AllowedHosts(allow_hosts)
         self._ca_file = ca_file
+        self._resolver = resolver
         self._guarded: aiohttp.ClientSession | None = None
         self._trusted: aiohttp.ClientSession | None = None
 
+    def allow(self, allow_hosts: Iterable[str]) -> None:
+        """Put another list of allowed hosts in force, for connections that are made from now on."""
+        self._allowed = AllowedHosts(allow_hosts)
+
+    def checked(self, url: str) -> URL:
+        """Return a URL as it may be sent to, its rest as it was written. Raises ``ForbiddenUrlError``."""
+        return checked_url(url, self._allowed)
+
     def allows_anywhere(self, host: str) -> bool:
         """Tell whether the operator lets this host be reached wherever it is."""
-        return host.lower().strip("[]") in self._allow_hosts
+        return host in self._allowed
 
     def for_host(self, host: str) -> aiohttp.ClientSession:
         """Return the pool to use for a host."""
@@ -77,9 +67,34 @@ class GuardedSessions:
 
     def _open(self, *, guarded: bool) -> aiohttp.ClientSession:
         connector = aiohttp.TCPConnector(
-            ssl=tls_context(self._ca_file), force_close=True, socket_factory=_guarded_socket if guarded else None
+            limit=0,
+            ssl=tls_context(self._ca_file),
+            force_close=True,
+            resolver=_PublicOnly(self._resolver) if guarded else self._resolver,
+            socket_factory=_guarded_socket if guarded else None,
         )
         return aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar(), trust_env=False)
+
+
+class _PublicOnly(AbstractResolver):
+    """Looks names up, and keeps what is public of their addresses. Addresses themselves never come by here."""
+
+    def __init__(self, resolver: AbstractResolver | None) -> None:
+        self._resolver = resolver or ThreadedResolver()
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
+    ) -> list[ResolveResult]:
+        """Return the public addresses of a name. Raises ``ForbiddenAddressError`` when it has others alone."""
+        found = await self._resolver.resolve(host, port, family)
+        public = [one for one in found if is_public(one["host"])]
+        if found and not public:
+            raise ForbiddenAddressError(f"{host} has no public address")
+        return public
+
+    async def close(self) -> None:
+        """Let go of the resolver."""
+        await self._resolver.close()
 
 
 def _guarded_socket(address_info: tuple[Any, ...]) -> socket.socket:

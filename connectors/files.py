@@ -6,7 +6,7 @@ import aiohttp
 import msgspec
 from yarl import URL
 
-from connectors.egress import ForbiddenAddressError, GuardedSessions
+from connectors.egress import ForbiddenAddressError, ForbiddenUrlError, GuardedSessions
 from connectors.outcome import RejectedError, TransientError
 from mappings.plan import Problem
 
@@ -47,28 +47,20 @@ class FileFetcher:
                 ) as response:
                     if response.status not in _REDIRECTS:
                         return await self._taken(response, url)
-                    url = self._checked(str(url.join(URL(response.headers.get("Location", "")))))
+                    url = self._checked(_leading_to(url, response.headers.get("Location", "")))
             except aiohttp.ClientConnectorError as error:
                 if isinstance(error.os_error, ForbiddenAddressError):
                     raise _refused(f"The file's host {url.host} is not at a public address.") from error
                 raise TransientError("file_unreachable", f"The file at {url.host} cannot be reached.") from error
-            except aiohttp.InvalidURL as error:
-                raise _refused(f"The file's host {url.host} is not at a public address.") from error
             except (aiohttp.ClientError, TimeoutError, OSError) as error:
                 raise TransientError("file_unreachable", f"The file at {url.host} did not arrive whole.") from error
         raise _refused("The file's address leads on and on.")
 
     def _checked(self, address: str) -> URL:
         try:
-            url = URL(address)
-        except ValueError as error:
-            raise _refused("The file's address is not a URL.") from error
-        host = url.host or ""
-        if not host or url.user or url.password:
-            raise _refused("The file's address names no host, or credentials.")
-        if url.scheme != "https" and not (url.scheme == "http" and self._sessions.allows_anywhere(host)):
-            raise _refused("The file's address is not https://.")
-        return url
+            return self._sessions.checked(address.strip().replace(" ", "%20"))
+        except ForbiddenUrlError as error:
+            raise _refused(f"The file's address cannot be used: {error}") from error
 
     async def _taken(self, response: aiohttp.ClientResponse, url: URL) -> FetchedFile:
         if response.status >= 500 or response.status == 429:
@@ -88,3 +80,10 @@ class FileFetcher:
 
 def _refused(message: str) -> RejectedError:
     return RejectedError((Problem("attachments", None, "file_unavailable", message),))
+
+
+def _leading_to(url: URL, location: str) -> str:
+    try:
+        return str(url.join(URL(location, encoded=True)))
+    except ValueError as error:
+        raise _refused("The file's address leads to something that is no URL.") from error

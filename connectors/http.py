@@ -62,7 +62,7 @@ class Answer(msgspec.Struct, frozen=True):
             raise TransientError("bad_answer", f"The answer ({self.status}) broke off.", retry_after=self.retry_after)
         try:
             return decode_json(self.body)
-        except (msgspec.DecodeError, RecursionError, ArithmeticError) as error:
+        except (ValueError, RecursionError, ArithmeticError) as error:
             kind = self.headers.get("Content-Type", "no content type")
             raise TransientError(
                 "bad_answer", f"The answer ({self.status}, {kind}) is not JSON.", retry_after=self.retry_after

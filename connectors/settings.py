@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
 from ipaddress import ip_address
-from typing import Annotated, Any, Final, TypeVar
+from typing import Annotated, Any, ClassVar, Final, TypeVar
 from urllib.parse import urlsplit
 
 from pydantic import (
@@ -19,13 +19,15 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    GetJsonSchemaHandler,
     PlainSerializer,
     SecretStr,
     Strict,
     ValidationInfo,
     WithJsonSchema,
 )
-from pydantic_core import PydanticCustomError
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema, PydanticCustomError
 
 INSECURE_URL: Final = (
     "http:// is taken for loopback addresses only. Use https://, or list the host under allow_hosts in bridge.yaml."
@@ -62,10 +64,28 @@ class SourceSettings(SettingsModel, ABC):
 
     kind: str
 
+    can_dispatch: ClassVar[bool] = False
+    """Whether it can deliver documents by its own means, as ``mode: managed`` has it do."""
+
     @property
     @abstractmethod
     def poll_every(self) -> timedelta:
         """How long after one poll the next one begins."""
+
+    @property
+    def is_polled(self) -> bool:
+        """Whether documents are found by polling; otherwise calls bring them in."""
+        return True
+
+    @property
+    def is_deaf(self) -> bool:
+        """Whether nothing is set up by which documents could come in by themselves."""
+        return False
+
+    @property
+    def sweeping(self) -> tuple[timedelta, timedelta] | None:
+        """How often, and how far back, documents are read again whose calls came to nothing; None for never."""
+        return None
 
 
 class DestinationSettings(SettingsModel):
@@ -91,6 +111,23 @@ class NotUsedYet:
 
 Several = Annotated[tuple[ItemT, ...], Strict(strict=False)]
 """A list in the file, a tuple in the model."""
+
+
+def _to_list(value: Any) -> Any:
+    return value if isinstance(value, list | tuple) else [value]
+
+
+class _OneOrList:
+    """Says in a JSON Schema that one value stands for a list of one."""
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        listed = handler(core_schema)
+        return {"anyOf": [listed["items"], listed]}
+
+
+OneOrSeveral = Annotated[tuple[ItemT, ...], Strict(strict=False), BeforeValidator(_to_list), _OneOrList]
+"""One value or a list of them in the file, a tuple in the model."""
 
 
 def parse_duration(text: str) -> timedelta:

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 from pydantic import BaseModel, SecretStr
 
 from bridge.config.models import BridgeConfig, TenantConfig
+from connectors.addresses import AllowedHosts, ForbiddenUrlError, checked_url
 from connectors.settings import INSECURE_URL, NotAvailable, NotUsedYet, allowed_hosts, is_insecure
 from mappings.findings import Finding
 from mappings.yaml_source import Path, YamlSource
@@ -53,10 +54,34 @@ def checks_of_tenant(config: TenantConfig, source: YamlSource, bridge: BridgeCon
         yield Finding(
             "no_mappings", message, source.file, *source.position(("mappings",), key=True), "mappings", "warning"
         )
+    if config.delivery.mode == "managed":
+        yield from _managed(config, source)
+    if config.source.is_deaf:
+        message = (
+            "With `trigger: route` calls bring the documents in, and none is let in here: only a person can have a "
+            "document delivered. Add webhook_secret or notify."
+        )
+        yield source.finding(("source", "trigger"), "nothing_brings_in", message, warning=True)
     hosts = allowed_hosts(bridge.allow_hosts)
     for index, event in enumerate(config.events):
         if is_insecure(event.url, hosts):
             yield source.finding(("events", index, "url"), "insecure_url", INSECURE_URL, warning=True)
+            continue
+        try:
+            checked_url(event.url, AllowedHosts(hosts))
+        except ForbiddenUrlError as error:
+            yield source.finding(("events", index, "url"), "forbidden_host", str(error), warning=True)
+
+
+def _managed(config: TenantConfig, source: YamlSource) -> Iterator[Finding]:
+    """Look at what does not go with a source that delivers by its own means."""
+    if not config.source.can_dispatch:
+        message = f"A source of kind {config.source.kind} delivers nothing by its own means. Use `mode: external`."
+        yield source.finding(("delivery", "mode"), "cannot_dispatch", message)
+    for key, given in (("destination", config.destination), ("mappings", config.mappings)):
+        if given:
+            message = f"With `mode: managed` the source writes by its own means: {key} has no effect. Leave it out."
+            yield source.finding((key,), "not_used_when_managed", message, key=True, warning=True)
 
 
 def missing_destination(source: YamlSource) -> Iterator[Finding]:
@@ -103,7 +128,9 @@ def _places(annotation: Any, marks: tuple[Any, ...], given: Any, path: Path) -> 
             yield from _places(member, marks, given, path)
         return
     yield _Place(path, given, marks, annotation is SecretStr)
-    if origin is tuple and isinstance(given, list):
+    if origin is tuple and isinstance(given, str):
+        yield from _places(members[0], (), given, path)
+    elif origin is tuple and isinstance(given, list):
         for index, item in enumerate(given):
             yield from _places(members[0], (), item, (*path, index))
     elif isinstance(annotation, type) and issubclass(annotation, BaseModel) and isinstance(given, dict):

@@ -14,8 +14,7 @@ from connectors.settings import (
     DestinationSettings,
     Duration,
     EventUrl,
-    NotAvailable,
-    NotUsedYet,
+    OneOrSeveral,
     PositiveDuration,
     Secret,
     SettingsModel,
@@ -169,15 +168,26 @@ class BridgeConfig(SettingsModel):
     log: LogConfig = Field(default=LogConfig(), description="How the bridge logs.")
 
 
+class WatchConfig(SettingsModel):
+    """How a delivery is watched that Numora makes by its own means: `mode: managed`."""
+
+    every: PositiveDuration = Field(
+        default=timedelta(minutes=1),
+        description="How often the document is looked at. The first looks come sooner: after 2 s, 5 s, 10 s and 30 s.",
+    )
+    deadline: PositiveDuration = Field(
+        default=timedelta(hours=24),
+        description="How long Numora may take. After that the delivery is parked, for a person to look.",
+    )
+
+
 class DeliveryConfig(SettingsModel):
     """Who writes, and how many requests are in flight at a time."""
 
-    mode: Annotated[
-        Literal["external", "managed"],
-        NotAvailable("Delivery by `mode: managed`", frozenset({"managed"})),
-    ] = Field(
+    mode: Literal["external", "managed"] = Field(
         default="external",
-        description="`external`: the bridge writes and reports back. `managed`: Numora's own dispatch writes.",
+        description="`external`: the bridge writes and reports back. `managed`: Numora's own dispatch writes, and the "
+        "bridge watches what becomes of it.",
     )
     concurrency: int = Field(
         default=8,
@@ -185,13 +195,22 @@ class DeliveryConfig(SettingsModel):
         le=256,
         description="How many of the tenant's requests are in flight at a time, towards each side.",
     )
+    watch: WatchConfig = Field(
+        default=WatchConfig(),
+        description="How a delivery is watched that Numora makes by its own means: `mode: managed`.",
+    )
 
 
 class EventConfig(SettingsModel):
     """Where signed messages go."""
 
     url: EventUrl = Field(description="Where the messages are posted to.", examples=["http://n8n:5678/webhook/bridge"])
-    secret: Secret | None = Field(default=None, description="What the messages are signed with.")
+    secret: OneOrSeveral[Secret] | None = Field(
+        default=None,
+        min_length=1,
+        description="What the messages are signed with; several while one takes the other's place, the new one first.",
+        examples=["${ACME_EVENTS_SECRET}"],
+    )
     types: Several[Annotated[str, Field(pattern=r"^(\*|[a-z_]+\.(\*|[a-z_]+))$")]] = Field(
         default=("*",),
         min_length=1,
@@ -222,7 +241,7 @@ class TenantConfig(SettingsModel):
         description="Keys that are good for this tenant only. No other tenant may have the same one.",
         examples=[["${ACME_API_KEY}"]],
     )
-    events: Annotated[Several[EventConfig], NotUsedYet("Events")] = Field(
+    events: Several[EventConfig] = Field(
         default=(),
         description="Signed messages out, to n8n Webhook nodes or others.",
     )

@@ -53,6 +53,23 @@ class Addresses:
         """Return the standard address of a document's result."""
         return f"{self.document(document_id)}/result"
 
+    def action(self, document_id: str, action: str) -> str:
+        """Return the address of what a person does to a document: ``approve``, ``reject`` or ``retry-push``."""
+        return f"{self.document(document_id)}/actions/{action}"
+
+    def dispatch(self, document_id: str) -> str:
+        """Return the address that hands a document to its active route."""
+        return f"{self.document(document_id)}/dispatch"
+
+    def documents(self) -> str:
+        """Return the address that documents are handed in at."""
+        return self.below("documents")
+
+    def below(self, *segments: str, query: dict[str, str] | None = None) -> str:
+        """Return the address that these segments lead to below ``/v1``, each of them encoded."""
+        path = "/".join([f"{self._base}/v1", *map(_segment, segments)])
+        return f"{path}?{urlencode(query, quote_via=quote, safe='')}" if query else path
+
     def named(self, url: str) -> str | None:
         """Return an address that Numora named, put together anew; None when it is not surely on our own origin."""
         path = url

@@ -3,7 +3,8 @@
 from hashlib import sha256
 
 from connectors.building import Surroundings
-from connectors.numora.client import NUMORA_WIRE, NumoraSource
+from connectors.numora.calls import NUMORA_WIRE
+from connectors.numora.client import NumoraSource
 from connectors.numora.settings import NumoraSettings
 
 

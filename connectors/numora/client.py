@@ -3,50 +3,25 @@
 import logging
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Any, Final
 
-from connectors.http import Answer, HttpPeer, Wire
-from connectors.numora.addresses import Addresses
+from connectors.http import HttpPeer
+from connectors.numora.calls import NumoraCalls, RateLimit
+from connectors.numora.capabilities import numora_capabilities
 from connectors.numora.listing import to_history, to_page
 from connectors.numora.models import DocumentState, Result, understand
-from connectors.numora.refusals import (
-    CURSOR_REFUSED,
-    GONE,
-    callback_failure,
-    is_success,
-    read_failure,
-)
+from connectors.numora.refusals import CURSOR_REFUSED, GONE, callback_failure, is_success
 from connectors.numora.settings import NumoraSettings
+from connectors.numora.statuses import NOT_DELIVERABLE
 from connectors.numora.translate import to_document, to_report_body
-from connectors.outcome import BlockedError, CursorRefusedError, OutboxAbsentError, RejectedError
+from connectors.outcome import CursorRefusedError, OutboxAbsentError, RejectedError
 from connectors.ports import Listing, OutboxPage, Report, RequestLog
 from mappings.document import Document
-
-NUMORA_WIRE: Final = Wire(
-    name="numora",
-    headers={"Accept": "application/json"},
-    request_id_header="x-request-id",
-    peer_request_id_headers=("x-request-id",),
-)
-"""What the shared HTTP layer needs to know of Numora."""
-
-NOT_DELIVERABLE: Final = frozenset({"processing", "review_required", "failed"})
-"""Statuses in which nothing reviewed is there to deliver. Any other one, also an unknown one, may be delivered."""
 
 PROBE_DOCUMENT: Final = "numora-bridge-probe"
 """An id that no document has: its 404 proves that the key was accepted."""
 
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class RateLimit:
-    """The last rate-limit headers as they came, for Numora publishes neither their units nor their format."""
-
-    limit: str | None
-    remaining: str | None
-    reset: str | None
 
 
 class NumoraSource:
@@ -56,13 +31,14 @@ class NumoraSource:
 
     def __init__(self, settings: NumoraSettings, peer: HttpPeer) -> None:
         self._settings = settings
-        self._peer = peer
-        self._addresses = Addresses(str(settings.base_url))
-        self._timeout = settings.timeout.total_seconds()
-        self._read_headers = {"Authorization": f"Bearer {settings.api_key.get_secret_value()}"}
-        self._write_headers = {**self._read_headers, "Content-Type": "application/json"}
-        self._refused_address: str | None = None
-        self.rate_limit: RateLimit | None = None
+        self._calls = NumoraCalls(settings, peer)
+        self._addresses = self._calls.addresses
+        self.capabilities = numora_capabilities(settings, self._calls)
+
+    @property
+    def rate_limit(self) -> RateLimit | None:
+        """The last rate limit that Numora told."""
+        return self._calls.rate_limit
 
     async def list_outbox(self, cursor: str | None) -> OutboxPage:
         """Read one page of reviewed documents; ``cursor`` is one that Numora gave, or None for the window's start.
@@ -75,7 +51,7 @@ class NumoraSource:
         if cursor is not None:
             query[poll.cursor_param] = cursor
         address = self._addresses.outbox(query)
-        answer = await self._get(address, "outbox")
+        answer = await self._calls.get(address, "outbox")
         if cursor is not None and answer.status in CURSOR_REFUSED:
             raise CursorRefusedError(
                 "cursor_refused",
@@ -87,7 +63,7 @@ class NumoraSource:
                 f"Numora has no outbox here ({answer.status}). Set trigger: route and let Numora's executor call "
                 "POST /hooks/{tenant}/executor. If you do expect an outbox, check base_url.",
             )
-        self._require_success(answer, "outbox", address)
+        self._calls.require_success(answer, "outbox", address)
         return to_page(answer.json(), cursor)
 
     async def fetch(self, listing: Listing, log: RequestLog) -> Document | None:
@@ -98,10 +74,10 @@ class NumoraSource:
         """
         standard = self._addresses.result(listing.document_id)
         address = self._result_address(listing) or standard
-        answer = await self._read(address, "result", log)
+        answer = await self._calls.read(address, "result", log)
         if answer is None and address != standard:
             # A gateway may serve us under a path that Numora, which named the address, knows nothing of.
-            answer = await self._read(standard, "result", log)
+            answer = await self._calls.read(standard, "result", log)
         if answer is None:
             return None
         result = understand(Result, answer.json(), "result")
@@ -124,70 +100,37 @@ class NumoraSource:
         Raises ``ConflictError``: ``callback_conflict`` on 409, ``callback_refused`` on any other refusal of this
         callback.
         """
-        answer = await self._peer.send(
-            "POST",
-            self._addresses.delivery(document_id),
-            purpose="callback",
-            mutating=True,
-            headers=self._write_headers,
-            body=body,
-            timeout=self._timeout,
-            log=log,
-        )
-        self._note_rate_limit(answer)
+        address = self._addresses.delivery(document_id)
+        answer = await self._calls.change("POST", address, "callback", body, log)
         if not is_success(answer):
             raise callback_failure(answer, body)
 
     async def probe(self) -> None:
         """Make one cheap authenticated call: the read that was refused last, or one that a delivery would make."""
-        address = self._refused_address
+        address = self._calls.refused_address
         if address is None and self._settings.trigger == "outbox":
             address = self._addresses.outbox({"provider": self._settings.provider, "limit": "1"})
         elif address is None:
             address = self._addresses.document(PROBE_DOCUMENT)
-        answer = await self._get(address, "probe")
+        answer = await self._calls.get(address, "probe")
+        purpose = "outbox" if self._addresses.is_outbox(address) else "probe"
         if answer.status not in GONE:
             # A refusal of the document alone proves that the key was accepted.
             with suppress(RejectedError):
-                self._require_success(answer, "outbox" if self._addresses.is_outbox(address) else "probe", address)
-        self._refused_address = None
+                self._calls.require_success(answer, purpose, address)
+        self._calls.refused_address = None
 
     async def document(self, document_id: str, log: RequestLog | None = None) -> DocumentState | None:
         """Read a document's state; None when Numora does not have it."""
-        answer = await self._read(self._addresses.document(document_id), "document", log)
-        return None if answer is None else understand(DocumentState, answer.json(), "document")
+        return await self._calls.document(document_id, log)
 
     async def delivery_history(self, document_id: str, log: RequestLog | None = None) -> tuple[Mapping[str, Any], ...]:
         """Read what Numora recorded of a document's deliveries, in Numora's own words and order."""
-        answer = await self._read(self._addresses.delivery(document_id), "history", log)
+        answer = await self._calls.read(self._addresses.delivery(document_id), "history", log)
         return () if answer is None else to_history(answer.json())
 
     async def close(self) -> None:
         """Let go of what is held: nothing, for the connections belong to the session behind the peer."""
-
-    async def _get(self, address: str, purpose: str, log: RequestLog | None = None) -> Answer:
-        answer = await self._peer.send(
-            "GET", address, purpose=purpose, headers=self._read_headers, timeout=self._timeout, log=log
-        )
-        self._note_rate_limit(answer)
-        return answer
-
-    async def _read(self, address: str, purpose: str, log: RequestLog | None) -> Answer | None:
-        """Return what stands at the address; None when nothing does."""
-        answer = await self._get(address, purpose, log)
-        if answer.status in GONE:
-            return None
-        self._require_success(answer, purpose, address)
-        return answer
-
-    def _require_success(self, answer: Answer, purpose: str, address: str) -> None:
-        """Raise what a refused read means. A read that blocks is remembered: it is what a probe has to try again."""
-        if is_success(answer):
-            return
-        failure = read_failure(answer, purpose)
-        if isinstance(failure, BlockedError):
-            self._refused_address = address
-        raise failure
 
     def _result_address(self, listing: Listing) -> str | None:
         """Return the address that Numora named, when it named one that is on our own origin."""
@@ -201,12 +144,3 @@ class NumoraSource:
                 listing.document_id,
             )
         return address
-
-    def _note_rate_limit(self, answer: Answer) -> None:
-        headers = answer.headers
-        if "x-rate-limit-remaining" in headers or "x-rate-limit-limit" in headers:
-            self.rate_limit = RateLimit(
-                headers.get("x-rate-limit-limit"),
-                headers.get("x-rate-limit-remaining"),
-                headers.get("x-rate-limit-reset"),
-            )

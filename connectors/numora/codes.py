@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Final
 
+from connectors.capabilities import ActionConflictError, ActionRefusedError
 from connectors.codes import OutcomeCode
 from connectors.outcome import (
     BlockedError,
@@ -34,8 +35,13 @@ OUTCOME_CODES: Final[Mapping[str, OutcomeCode]] = {
     ),
     "gateway_timeout": OutcomeCode(
         (UnknownOutcomeError,),
-        "A gateway gave up while Numora worked on the callback.",
+        "A gateway gave up while Numora worked on the callback, or on an action.",
         "Nothing: the same bytes are sent again.",
+    ),
+    "numora_changed_since": OutcomeCode(
+        (ActionConflictError,),
+        "The document was changed since its `expected_updated_at`: the approval or rejection was not done.",
+        "Read the document again, and decide again with its current `updated_at`.",
     ),
     "numora_forbidden": OutcomeCode(
         (BlockedError,),
@@ -45,7 +51,12 @@ OUTCOME_CODES: Final[Mapping[str, OutcomeCode]] = {
     "numora_not_ready": OutcomeCode(
         (TransientError,),
         "Numora cannot give the document, or take the callback, yet.",
-        "Nothing: it is tried again.",
+        "Nothing for a delivery: it is tried again. What a person asked for is to be asked again later.",
+    ),
+    "numora_outcome_unknown": OutcomeCode(
+        (UnknownOutcomeError,),
+        "Numora did not answer what a person or a workflow asked for, and reading does not show that it was done.",
+        "Do what the message says: read the document, and ask again if it still is as it was.",
     ),
     "numora_redirected": OutcomeCode(
         (BlockedError,),
@@ -58,6 +69,11 @@ OUTCOME_CODES: Final[Mapping[str, OutcomeCode]] = {
         "Rejected: open the document in Numora and check its id. Blocked: check `source.base_url` and "
         "`source.provider`.",
     ),
+    "numora_refused_action": OutcomeCode(
+        (ActionRefusedError,),
+        "Numora does not do what a person or a workflow asked for.",
+        "Mend what the message says. 404: check the id; 409: the document's state does not allow it.",
+    ),
     "numora_unauthorized": OutcomeCode(
         (BlockedError,),
         "Numora does not accept the API key.",
@@ -67,13 +83,13 @@ OUTCOME_CODES: Final[Mapping[str, OutcomeCode]] = {
     "numora_unavailable": OutcomeCode(
         (TransientError,),
         "Numora answered with a server error.",
-        "Nothing: it is tried again.",
+        "Nothing for a delivery: it is tried again. What a person asked for is to be asked again later.",
     ),
     "outbox_absent": OutcomeCode(
         (OutboxAbsentError,),
         "This workspace has no outbox (404 or 410).",
-        "Check `source.base_url`. If Numora offers no outbox there, deliver documents one by one: "
-        "`POST /v1/tenants/{tenant}/documents/{document}/deliver`.",
+        "Check `source.base_url`. Without an outbox there, set `source.trigger: route` and let Numora call, by "
+        "its n8n executor (`source.notify`) or its webhooks (`source.webhook_secret`).",
     ),
     "wrong_document": OutcomeCode(
         (TransientError,),

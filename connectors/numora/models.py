@@ -55,6 +55,18 @@ class DocumentState(Body):
     duplicate_of: Any = None
 
 
+class Submitted(Body):
+    """The answer to ``POST /v1/documents``: the document, new or known by its ``external_id``."""
+
+    id: str | None = None
+    document_id: str | None = None
+    schema_id: str | None = Field(default=None, alias="schema")
+    status: str | None = None
+    external_id: str | None = None
+    status_url: str | None = None
+    result_url: str | None = None
+
+
 class Result(Body):
     """``GET /v1/documents/{id}/result``: the reviewed content. Cells and rows are read by ``translate``."""
 

@@ -2,9 +2,7 @@
 
 from typing import Final
 
-import msgspec
-from pydantic import ValidationError
-
+from connectors.capabilities import ActionConflictError, ActionRefusedError
 from connectors.http import Answer, decode_json
 from connectors.numora.models import ErrorBody
 from connectors.outcome import (
@@ -20,6 +18,8 @@ from mappings.plan import Problem
 GONE: Final = frozenset({404, 410})
 CURSOR_REFUSED: Final = frozenset({400, 404, 410, 422})
 
+_UNREADABLE: Final = (ArithmeticError, RecursionError, ValueError)
+"""What reading an error's body may raise: JSON, UTF-8 and shape at fault are all ``ValueError``s."""
 
 _ABOUT_THE_DOCUMENT: Final = frozenset({400, 414, 422})
 _LATER: Final = frozenset({408, 409, 423, 425})
@@ -27,6 +27,7 @@ _UNAUTHORIZED: Final = 401
 _FORBIDDEN: Final = 403
 _CONFLICT: Final = 409
 _GATEWAY_TIMEOUT: Final = 504
+_GATEWAY: Final = frozenset({502, 504})
 
 
 def is_success(answer: Answer) -> bool:
@@ -36,7 +37,7 @@ def is_success(answer: Answer) -> bool:
 
 def read_failure(answer: Answer, purpose: str) -> OutcomeError:
     """Return what a refused read means. 404 and 410 are the caller's to judge, and do not come here as gone."""
-    said = _said(answer)
+    said = said_of(answer)
     if (failure := _access_or_server(answer, said, purpose)) is not None:
         return failure
     if answer.status in _LATER:
@@ -59,7 +60,7 @@ def callback_failure(answer: Answer, sent: bytes) -> OutcomeError:
     A 409 is either another callback under our ``execution_id`` or a document that went elsewhere in the meantime. The
     destination is written already, so any other refusal is for a person to look at as well.
     """
-    said = _said(answer)
+    said = said_of(answer)
     if answer.status == _GATEWAY_TIMEOUT:
         return UnknownOutcomeError(
             "gateway_timeout",
@@ -92,7 +93,53 @@ def callback_failure(answer: Answer, sent: bytes) -> OutcomeError:
     )
 
 
-def _access_or_server(answer: Answer, said: str, purpose: str) -> OutcomeError | None:
+def action_failure(answer: Answer, action: str, *, said: str | None = None) -> OutcomeError:
+    """Return what a refused action means, where ``action`` is its name for people.
+
+    A 5xx is an ``UnknownOutcomeError`` for a gateway that may have given up too early, else a ``TransientError``: the
+    caller reads what became of it before either is told. ``said`` replaces what Numora said where that is secret.
+    """
+    said = said or said_of(answer)
+    if answer.status in _GATEWAY:
+        return UnknownOutcomeError(
+            "gateway_timeout", f"Whether Numora did the {action} is not known ({said}).", retry_after=answer.retry_after
+        )
+    if (failure := _access_or_server(answer, said, action, later="It is not sent again by itself.")) is not None:
+        return failure
+    if answer.status in _LATER - {_CONFLICT}:
+        return TransientError(
+            "numora_not_ready",
+            f"Numora cannot do the {action} yet ({said}). Nothing was done: ask again later.",
+            retry_after=answer.retry_after,
+        )
+    return ActionRefusedError(
+        "numora_refused_action",
+        f"Numora refuses the {action} ({said}). Nothing was done. Open the document in Numora, and mend what it says.",
+        status=404 if answer.status in GONE else answer.status,
+    )
+
+
+def conflicting_time(answer: Answer) -> str | None:
+    """Return the time of change that stands beside the error of a 409; None when none does."""
+    try:
+        return ErrorBody.model_validate(decode_json(answer.body)).updated_at or None
+    except _UNREADABLE:
+        return None
+
+
+def out_of_date(action: str, document_id: str, updated_at: str | None) -> ActionConflictError:
+    """Return what is told when a document was changed since the caller saw it."""
+    return ActionConflictError(
+        "numora_changed_since",
+        f"Document {document_id} was changed since; the {action} was not done. Read it again, and decide again with "
+        "its current updated_at.",
+        updated_at=updated_at,
+    )
+
+
+def _access_or_server(
+    answer: Answer, said: str, purpose: str, *, later: str = "It is tried again later."
+) -> OutcomeError | None:
     if answer.status == _UNAUTHORIZED:
         return BlockedError(
             "numora_unauthorized", f"Numora does not accept the API key ({said}). Give it a valid source.api_key."
@@ -109,16 +156,16 @@ def _access_or_server(answer: Answer, said: str, purpose: str) -> OutcomeError |
     if answer.status >= 500:
         return TransientError(
             "numora_unavailable",
-            f"Numora has trouble ({said}). It is tried again later.",
+            f"Numora has trouble ({said}). {later}",
             retry_after=answer.retry_after,
         )
     return None
 
 
-def _said(answer: Answer) -> str:
+def said_of(answer: Answer) -> str:
     """Return the status with Numora's own code and sentence, as far as it gave them."""
     try:
         detail = ErrorBody.model_validate(decode_json(answer.body)).error
-    except (ArithmeticError, msgspec.DecodeError, RecursionError, ValidationError):
+    except _UNREADABLE:
         return str(answer.status)
     return ", ".join(str(part)[:300] for part in (answer.status, detail.code, detail.message) if part)

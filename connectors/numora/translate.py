@@ -29,9 +29,9 @@ def to_document(listing: Listing, result: Result, state: DocumentState | None = 
     be understood without loss.
     """
     asked = listing.document_id
-    _require_same(asked, result.id or result.document_id)
+    require_same(asked, result.id or result.document_id)
     if state is not None:
-        _require_same(asked, state.id or state.document_id)
+        require_same(asked, state.id or state.document_id)
     schema = result.schema_id or (state and state.schema_id) or listing.schema
     if not schema:
         raise TransientError("bad_answer", f"Numora names no schema for document {asked}. It is read again later.")
@@ -44,11 +44,11 @@ def to_document(listing: Listing, result: Result, state: DocumentState | None = 
         updated_at=(state and state.updated_at) or result.updated_at or listing.updated_at,
         metadata=_first(state and state.metadata, result.metadata, listing.metadata) or {},
         confidence=_confidence(result.confidence),
-        duplicate_of=_reference(result.duplicate_of) or (_reference(state.duplicate_of) if state else None),
+        duplicate_of=reference(result.duplicate_of) or (reference(state.duplicate_of) if state else None),
         fields=fields,
         confidences=confidences,
         line_items=_rows(result.line_items),
-        review_state=_review_state(result.review_state) or (_review_state(state.review_state) if state else None),
+        review_state=confirmed(result.review_state) or (confirmed(state.review_state) if state else None),
     )
 
 
@@ -82,15 +82,20 @@ def _bounded(message: str | None) -> str | None:
     return writable if len(writable) <= LONGEST_MESSAGE else writable[: LONGEST_MESSAGE - 1] + "…"
 
 
-def _require_same(asked: str, answered: str | None) -> None:
+def require_same(asked: str, answered: str | None) -> None:
     """Refuse another document's content. Both published forms of an id (``doc_…`` and bare) may name the same one."""
-    if answered is None or answered == asked or _bare(answered) == _bare(asked):
+    if answered is None or is_same_document(asked, answered):
         return
     raise TransientError(
         "wrong_document",
         f"Numora was asked for document {asked} and answered with {answered}. Nothing of it is delivered; it is read "
         "again later. If it stays so, look for a proxy or cache between the bridge and Numora.",
     )
+
+
+def is_same_document(one: str, other: str) -> bool:
+    """Tell whether two ids name the same document, in whichever of the published forms."""
+    return one == other or _bare(one) == _bare(other)
 
 
 def _bare(document_id: str) -> str:
@@ -127,7 +132,7 @@ def _confidence(raw: object) -> Decimal | None:
     return None
 
 
-def _reference(raw: object) -> str | None:
+def reference(raw: object) -> str | None:
     """Return the id of the document that this one repeats. A form that nobody published still counts as a duplicate."""
     if isinstance(raw, dict):
         raw = raw.get("id") or raw.get("document_id") or raw
@@ -136,7 +141,7 @@ def _reference(raw: object) -> str | None:
     return raw if isinstance(raw, str) else encode_json(raw).decode()
 
 
-def _review_state(raw: object) -> Mapping[str, Any] | None:
+def confirmed(raw: object) -> Mapping[str, Any] | None:
     """Return what the reviewer confirmed; anything but an object confirms nothing."""
     return raw if isinstance(raw, dict) and raw else None
 

@@ -46,8 +46,27 @@ def test_a_good_folder_has_no_findings(write, files, environ):
         ("    client_secret: ${DATAVERSE_SECRET}\n", "", "8:3 error missing_key destination.auth.client_secret"),
         ("api_keys:", "delivery: {concurrency: many}\napi_keys:", "15:25 error wrong_type delivery.concurrency"),
         ("api_keys:", "delivery: {concurrency: 0}\napi_keys:", "15:25 error bad_value delivery.concurrency"),
-        ("api_keys:", "delivery: {mode: managed}\napi_keys:", "15:18 error not_available delivery.mode"),
-        ("  kind: numora\n", "  kind: numora\n  trigger: route\n", "3:12 error not_available source.trigger"),
+        ("  kind: numora\n", "  kind: numora\n  trigger: pull\n", "3:12 error bad_value source.trigger"),
+        (
+            "  kind: numora\n",
+            "  kind: numora\n  webhook: {template: '{t}.'}\n",
+            "3:23 error bad_value source.webhook.template",
+        ),
+        (
+            "  kind: numora\n",
+            "  kind: numora\n  notify: {document_id: 'a[', auth: {kind: bearer, secret: '${OTHER_KEY}'}}\n",
+            "3:25 error bad_value source.notify.document_id",
+        ),
+        (
+            "  kind: numora\n",
+            "  kind: numora\n  webhook_secret: in-clear\n",
+            "3:19 warning literal_secret source.webhook_secret",
+        ),
+        (
+            "  kind: numora\n",
+            "  kind: numora\n  webhook_secret: ['${OTHER_KEY}', in-clear]\n",
+            "3:36 warning literal_secret source.webhook_secret[1]",
+        ),
         ("  kind: numora\n", "  kind: numora\n  timeout: 30\n", "3:12 error wrong_type source.timeout"),
         ("  kind: numora\n", "  kind: numora\n  timeout: 30 s\n", "3:12 error bad_value source.timeout"),
         ("  kind: numora\n", "  kind: numora\n  poll: {every: 0s}\n", "3:17 error bad_value source.poll.every"),
@@ -85,14 +104,24 @@ def test_a_good_folder_has_no_findings(write, files, environ):
         ("invoice_v2: own.yaml", "receipt_v1: own.yaml", "14:15 error mapping_schema_mismatch mappings.receipt_v1"),
         ("mappings:\n  invoice_v2: own.yaml\n", "", "1:1 warning no_mappings mappings"),
         (
-            "  kind: numora\n",
-            "  kind: numora\n  webhook_secret: ${OTHER_KEY}\n",
-            "3:3 warning not_used_yet source.webhook_secret",
+            "api_keys:",
+            "events: [{url: https://n8n.example/hook?a=b, secret: in-clear}]\napi_keys:",
+            "15:54 warning literal_secret events[0].secret",
         ),
         (
             "api_keys:",
-            "events: [{url: https://n8n.example/hook?a=b}]\napi_keys:",
-            "15:1 warning not_used_yet events",
+            "events: [{url: https://n8n.example/hook, secret: ['${OTHER_KEY}', in-clear]}]\napi_keys:",
+            "15:67 warning literal_secret events[0].secret[1]",
+        ),
+        (
+            "api_keys:",
+            "events: [{url: https://127.0.0.1/hook}]\napi_keys:",
+            "15:16 warning forbidden_host events[0].url",
+        ),
+        (
+            "api_keys:",
+            "events: [{url: http://n9n.example/hook}]\napi_keys:",
+            "15:16 warning insecure_url events[0].url",
         ),
     ],
 )
@@ -232,11 +261,30 @@ def test_a_login_that_this_version_lacks_is_told(write, files, environ, kind):
     assert told(findings_of(write(files), environ)) == [f"{ACME}:8:16 error not_available destination.auth.kind"]
 
 
-def test_a_retab_source_is_told(write, files, environ):
+def test_a_retab_source_is_taken(write, files, environ):
     text = files["tenants/acme.yaml"]
     start = text.index("destination:")
-    files["tenants/acme.yaml"] = "source: {kind: retab, api_key: '${NUMORA_KEY}'}\n" + text[start:]
-    assert told(findings_of(write(files), environ)) == [f"{ACME}:1:16 error not_available source.kind"]
+    source = "source: {kind: retab, api_key: '${NUMORA_KEY}', schemas: {wf_1: invoice_v2, wf_2/b: receipt_v1, '*': x}}"
+    files["tenants/acme.yaml"] = f"{source}\n{text[start:]}"
+    assert told(findings_of(write(files), environ)) == []
+
+
+@pytest.mark.parametrize(
+    ("keys", "finding"),
+    [
+        ("schemas: {'wf 1': invoice_v2}", "source.schemas.wf 1"),
+        ("schemas: {wf_1: ''}", "source.schemas.wf_1"),
+        ("poll: {limit: 201}", "source.poll.limit"),
+        ("poll: {lookback: 0s}", "source.poll.lookback"),
+        ("human_confidence: 0.5", "source.human_confidence"),
+    ],
+)
+def test_a_retab_source_is_read_strictly(write, files, environ, keys, finding):
+    text = files["tenants/acme.yaml"]
+    start = text.index("destination:")
+    files["tenants/acme.yaml"] = f"source: {{kind: retab, api_key: '${{NUMORA_KEY}}', {keys}}}\n{text[start:]}"
+    (found,) = told(findings_of(write(files), environ))
+    assert found.endswith(finding)
 
 
 def test_a_url_that_is_no_secret_is_still_not_shown_with_its_password(write, files, environ):

@@ -8,7 +8,8 @@ import aiohttp
 import pytest
 
 from connectors.http import HttpPeer, close_session, open_session
-from connectors.numora.client import NUMORA_WIRE, NumoraSource
+from connectors.numora.calls import NUMORA_WIRE
+from connectors.numora.client import NumoraSource
 from connectors.numora.sandbox import DEFAULT_KEY, NumoraSandbox
 from connectors.numora.settings import NumoraSettings
 from connectors.pacing import Pace

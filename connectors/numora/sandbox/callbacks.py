@@ -7,6 +7,7 @@ import msgspec
 
 from connectors.numora.sandbox.documents import Callback, SandboxDocument, Workspace
 from connectors.numora.sandbox.outbox import OutboxRules
+from connectors.numora.sandbox.refusing import RefusedError
 
 _STATUS_AFTER = {"succeeded": "push_succeeded", "failed": "push_failed"}
 _IN_REVIEW = frozenset({"processing", "review_required", "failed"})
@@ -25,18 +26,8 @@ class CallbackBody(msgspec.Struct, frozen=True):
     error_message: str | None = None
 
 
-class CallbackRefusedError(Exception):
-    """The callback is not taken; ``status`` is the HTTP status, ``code`` Numora's."""
-
-    def __init__(self, status: int, code: str, message: str) -> None:
-        super().__init__(message)
-        self.status = status
-        self.code = code
-        self.message = message
-
-
 def take_callback(workspace: Workspace, document: SandboxDocument, body: bytes, rules: OutboxRules) -> Callback:
-    """Record a callback and let it act. Raises ``CallbackRefusedError``; a refused one is recorded as well.
+    """Record a callback and let it act. Raises ``RefusedError``; a refused one is recorded as well.
 
     The same ``execution_id`` with the same bytes is taken and has no effect, with any other byte it is a conflict: the
     strictest reading of Numora's rule. An execution id belongs to one document.
@@ -50,7 +41,7 @@ def take_callback(workspace: Workspace, document: SandboxDocument, body: bytes, 
     owner = workspace.executions.setdefault(parsed.execution_id, document.id)
     if owner != document.id or (known is not None and known.body != body):
         callback.verdict = "conflict"
-        raise CallbackRefusedError(409, "conflict", "this execution_id was recorded with other delivery data")
+        raise RefusedError(409, "conflict", "this execution_id was recorded with other delivery data")
     if known is not None:
         callback.verdict = "replayed"
         return callback
@@ -69,23 +60,23 @@ def _parse(body: bytes) -> CallbackBody:
     try:
         parsed = msgspec.json.decode(body, type=CallbackBody)
     except msgspec.ValidationError as error:
-        raise CallbackRefusedError(400, "invalid_payload", str(error)) from error
+        raise RefusedError(400, "invalid_payload", str(error)) from error
     except msgspec.DecodeError as error:
-        raise CallbackRefusedError(400, "invalid_payload", "the body is not JSON") from error
+        raise RefusedError(400, "invalid_payload", "the body is not JSON") from error
     if parsed.provider != "dynamics365":
-        raise CallbackRefusedError(422, "invalid_payload", "provider is not a known one")
+        raise RefusedError(422, "invalid_payload", "provider is not a known one")
     if parsed.status not in {"succeeded", "failed", "skipped"}:
-        raise CallbackRefusedError(422, "invalid_payload", "status is succeeded, failed or skipped")
+        raise RefusedError(422, "invalid_payload", "status is succeeded, failed or skipped")
     if not parsed.execution_id:
-        raise CallbackRefusedError(422, "invalid_payload", "execution_id is empty")
+        raise RefusedError(422, "invalid_payload", "execution_id is empty")
     if parsed.status == "succeeded" and not parsed.external_record_id:
-        raise CallbackRefusedError(422, "invalid_payload", "a succeeded delivery names its external_record_id")
+        raise RefusedError(422, "invalid_payload", "a succeeded delivery names its external_record_id")
     try:
         moment = datetime.fromisoformat(parsed.attempted_at)
     except ValueError as error:
-        raise CallbackRefusedError(422, "invalid_payload", "attempted_at is not ISO 8601") from error
+        raise RefusedError(422, "invalid_payload", "attempted_at is not ISO 8601") from error
     if moment.tzinfo is None:
-        raise CallbackRefusedError(422, "invalid_payload", "attempted_at has no offset")
+        raise RefusedError(422, "invalid_payload", "attempted_at has no offset")
     return parsed
 
 
@@ -98,11 +89,15 @@ def _act(workspace: Workspace, document: SandboxDocument, status: str, rules: Ou
         workspace.touch(document)
         if document.settled or not workspace.is_listed(document):
             workspace.list_anew(document)
+        workspace.end_run(document)
         return
     # The outbox lags behind: for a while it still shows the entry that it showed before.
     stale_row = document.row()
-    document.status = _STATUS_AFTER.get(status, document.status)
+    after_skipping = "reviewed" if document.status == "push_pending" else document.status
+    document.status = _STATUS_AFTER.get(status, after_skipping)
     workspace.touch(document)
+    if status in _STATUS_AFTER:
+        workspace.end_run(document)
     document.settled = True
     document.stale_polls = rules.stale_polls
     if document.stale_polls > 0:

@@ -10,6 +10,24 @@ from typing import Any
 import msgspec
 
 from connectors.http import encode_json
+from connectors.numora.sandbox.calls_out import ExecutorTarget, WebhookTarget
+from connectors.numora.sandbox.catalogue import Catalogue
+from connectors.numora.sandbox.runs import DeliveryRoute, Run
+
+Listener = Callable[["Workspace", str, "SandboxDocument"], None]
+"""Told of what happens to a document: workspace, type of the event, document."""
+
+EVENTS = {
+    "processing": "document.processing",
+    "review_required": "document.review_required",
+    "reviewed": "document.reviewed",
+    "push_succeeded": "push.succeeded",
+    "push_failed": "push.failed",
+}
+"""The event that tells of a document's new status; there is none for the others."""
+
+EXECUTOR = "executor.notify"
+"""What a listener is told when the executor is to be called; Numora has no event of this name."""
 
 DELIVERABLE = frozenset({"reviewed", "push_failed"})
 """Statuses that the outbox lists, given that the review is finalized."""
@@ -53,7 +71,8 @@ class SandboxDocument:
     place: int = 0
     callbacks: list[Callback] = field(default_factory=list)
     accepted: dict[str, Callback] = field(default_factory=dict)
-    approval: tuple[bytes, bytes] | None = None
+    approval: tuple[bytes, dict[str, Any]] | None = None
+    run: Run | None = None
     _row: msgspec.Raw | None = None
     _result: bytes | None = None
 
@@ -119,10 +138,18 @@ class SandboxDocument:
 
 
 class Workspace:
-    """The documents that one API key sees. ``clock`` gives seconds since the epoch."""
+    """The documents that one API key sees. ``clock`` gives seconds since the epoch.
 
-    def __init__(self, name: str, clock: Callable[[], float] = time.time) -> None:
+    ``route`` decides what a dispatch does; ``webhooks`` and ``executor`` are where Numora calls, if anywhere.
+    """
+
+    def __init__(self, name: str, clock: Callable[[], float] = time.time, listener: Listener | None = None) -> None:
         self.name = name
+        self.route = DeliveryRoute()
+        self.webhooks: WebhookTarget | None = None
+        self.executor: ExecutorTarget | None = None
+        self.catalogue = Catalogue()
+        self._listener = listener
         self.documents: dict[str, SandboxDocument] = {}
         self.callbacks: list[Callback] = []
         self.executions: dict[str, str] = {}
@@ -140,7 +167,30 @@ class Workspace:
         document.forget_encoded()
         self.documents[document.id] = document
         self.list_anew(document)
+        self.announce(document)
         return document
+
+    def by_external_id(self, schema: str, external_id: str) -> SandboxDocument | None:
+        """Return the document of this schema that was handed in under this id."""
+        found = (one for one in self.documents.values() if (one.schema, one.external_id) == (schema, external_id))
+        return next(found, None)
+
+    def extract(self, document_id: str, **content: Any) -> SandboxDocument:
+        """Let the processing of a document end: it waits for review. ``content`` are its attributes."""
+        document = self.documents[document_id]
+        for name, value in content.items():
+            setattr(document, name, value)
+        return self.send_back(document_id)
+
+    def announce(self, document: SandboxDocument) -> None:
+        """Tell of a document's new status."""
+        if self._listener is not None and document.status in EVENTS:
+            self._listener(self, EVENTS[document.status], document)
+
+    def notify(self, document: SandboxDocument) -> None:
+        """Have the executor told of a document."""
+        if self._listener is not None:
+            self._listener(self, EXECUTOR, document)
 
     def amend(self, document_id: str, **changes: Any) -> SandboxDocument:
         """Change a document and approve it again: it is reviewed, and listed as new. ``changes`` are its attributes.
@@ -156,6 +206,7 @@ class Workspace:
             setattr(document, name, value)
         self.touch(document)
         self.list_anew(document)
+        self.announce(document)
         return document
 
     def remove(self, document_id: str) -> None:
@@ -168,6 +219,7 @@ class Workspace:
         document.status, document.finalized = "review_required", False
         self.touch(document)
         self.unlist(document)
+        self.announce(document)
         return document
 
     def queue(self, document: SandboxDocument) -> None:
@@ -182,7 +234,25 @@ class Workspace:
         document.status = status
         self.touch(document)
         self.list_anew(document)
+        self.end_run(document)
         return document
+
+    def end_run(self, document: SandboxDocument) -> None:
+        """Tell how a push ended, and note it in the run that made it."""
+        run, document.run = document.run, None
+        if run is not None:
+            run.end(document.status.removeprefix("push_"), document.updated_at)
+        self.announce(document)
+
+    def look_at(self, document: SandboxDocument) -> None:
+        """Let a document's run go on by one read of the document."""
+        run = document.run
+        if run is None or document.status != "push_pending":
+            return
+        if run.is_due:
+            self.settle(document.id, f"push_{run.route.outcome}")
+        else:
+            run.reads += 1
 
     def touch(self, document: SandboxDocument) -> None:
         """Move the document's time of change."""

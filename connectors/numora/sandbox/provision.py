@@ -9,6 +9,7 @@ from aiohttp import web
 
 from connectors.http import decode_json
 from connectors.numora.sandbox.documents import SandboxDocument
+from connectors.numora.sandbox.provision_calls import calling_routes
 from connectors.sandbox.control import json_answer
 
 if TYPE_CHECKING:
@@ -70,4 +71,5 @@ def provision_routes(sandbox: "NumoraSandbox") -> Iterable[web.RouteDef]:
     return (
         web.post("/_sandbox/documents", add),
         web.patch("/_sandbox/documents/{document_id}", amend),
+        *calling_routes(sandbox),
     )
