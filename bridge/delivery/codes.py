@@ -28,6 +28,22 @@ PIPELINE_CODES: Final[Mapping[str, PipelineCode]] = {
         "The bridge met an error that nobody foresaw.",
         "Look into the log for the delivery's id, and report it.",
     ),
+    "managed_deadline": PipelineCode(
+        "parked",
+        "The source was asked to deliver by its own means, and has not ended that in the time it is given.",
+        "Look at the source what holds it up. A retry watches on, and asks again only if the document is no longer on "
+        "its way there; `delivery.watch.deadline` gives it more time.",
+    ),
+    "managed_not_taken": PipelineCode(
+        "retry",
+        "The source was asked to deliver by its own means, and the document shows that the request had no effect.",
+        "Nothing: it is asked again by the schedule.",
+    ),
+    "managed_push_failed": PipelineCode(
+        "rejected",
+        "The source's own delivery failed.",
+        "Look at the source for the reason, mend it, then retry. A changed document is delivered by itself.",
+    ),
     "mapping_mismatch": PipelineCode(
         "blocked",
         "The mapping does not fit the live target: a name or a type is wrong.",
@@ -37,6 +53,11 @@ PIPELINE_CODES: Final[Mapping[str, PipelineCode]] = {
         "rejected",
         "A retry with the same mapping was asked for, and the ledger does not hold that mapping.",
         "Retry with `latest`.",
+    ),
+    "newer_revision": PipelineCode(
+        "superseded",
+        "While the source delivered it by its own means, the document was changed and reviewed anew.",
+        "Nothing: the newer content has a delivery of its own.",
     ),
     "no_mapping": PipelineCode(
         "rejected",

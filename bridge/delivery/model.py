@@ -34,10 +34,14 @@ UNDER_WAY = frozenset({State.QUEUED, State.WORKING})
 
 
 class Step(StrEnum):
-    """The last journalled step of a delivery: where it goes on after a crash."""
+    """The last journalled step of a delivery: where it goes on after a crash.
+
+    ``WATCH``: the source was told to deliver the document itself, and what becomes of that is watched.
+    """
 
     FETCH = "fetch"
     WRITE = "write"
+    WATCH = "watch"
     REPORT = "report"
     RECHECK = "recheck"
 
@@ -65,6 +69,21 @@ class MappingRef(msgspec.Struct, frozen=True):
     digest: str
 
 
+class Watch(msgspec.Struct, frozen=True):
+    """A document that the source delivers by its own means: what is known of the last time that it was asked to.
+
+    ``since`` is when it was asked. ``status`` and ``updated_at`` are the source's own words for the document just
+    before; None when it was on its way already, and nobody knows them. ``taken`` is set once it is certain that the
+    source took it. ``looks`` counts how often its outcome was looked for.
+    """
+
+    since: Millis
+    status: str | None = None
+    updated_at: str | None = None
+    taken: bool = False
+    looks: int = 0
+
+
 class Delivery(msgspec.Struct, frozen=True):
     """One revision of one document on its way. What the ledger stores of it, and no more.
 
@@ -78,6 +97,7 @@ class Delivery(msgspec.Struct, frozen=True):
     ``again`` is set when the document was listed anew while it was being worked on.
     ``pinned`` is set when a person asked for a retry with the same mapping.
     ``force`` is set when a person asked for a delivery even of an unchanged, delivered revision.
+    ``watch`` is set, with step ``watch``, from the moment that the source is asked to deliver by its own means.
     """
 
     id: str
@@ -112,6 +132,7 @@ class Delivery(msgspec.Struct, frozen=True):
     error: DeliveryError | None = None
     problems: tuple[Problem, ...] = ()
     ended_at: Millis | None = None
+    watch: Watch | None = None
 
     @property
     def at_rest(self) -> bool:

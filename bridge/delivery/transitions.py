@@ -50,7 +50,7 @@ def wrote(delivery: Delivery, result: WriteResult, line_ids: frozenset[str], now
 def supersede(delivery: Delivery, code: str, message: str, now: Millis, started_at: Millis) -> Turn:
     """The document went back to review, or is gone: this delivery ends without a report."""
     attempts = delivery.attempts + 1
-    ended = _end(delivery, State.SUPERSEDED, now).evolve(
+    ended = end(delivery, State.SUPERSEDED, now).evolve(
         attempts=attempts, error=DeliveryError(code, message), problems=()
     )
     return Turn(ended, Attempt(delivery.id, attempts, started_at, now, "superseded", code, message))
@@ -60,7 +60,7 @@ def reported(delivery: Delivery, now: Millis) -> Delivery:
     """The source took the report: the delivery ends in the state that was reported."""
     if delivery.outcome is None:
         raise ValueError(f"{delivery.id} was reported without an outcome")
-    return _end(delivery, delivery.outcome, now)
+    return end(delivery, delivery.outcome, now)
 
 
 def failed(
@@ -69,9 +69,9 @@ def failed(
     """A step did not end well: wait, try again, report or park, by the kind of the error."""
     match error:
         case ThrottledError():
-            return Turn(_wait(delivery, error, now + round((error.retry_after or 0) * 1000)))
+            return Turn(wait_for(delivery, error, now + round((error.retry_after or 0) * 1000)))
         case BlockedError():
-            return Turn(_wait(delivery, error, now))
+            return Turn(wait_for(delivery, error, now))
         case TransientError() if delivery.step is Step.REPORT:
             return _report_failed(delivery, error, now, schedule, rng)
         case TransientError():
@@ -82,7 +82,7 @@ def failed(
             return _conclude(delivery, State.SKIPPED, "skipped", now, started_at, error)
         case ConflictError():
             attempt = Attempt(delivery.id, delivery.attempts, started_at, now, "conflict", error.code, error.message)
-            parked = _end(delivery, State.PARKED, now)
+            parked = end(delivery, State.PARKED, now)
             return Turn(
                 parked.evolve(error=DeliveryError(error.code, _both_bodies(error)), step=delivery.step), attempt
             )
@@ -113,6 +113,7 @@ def afresh(delivery: Delivery, now: Millis, *, pinned: bool = False, force: bool
         error=None,
         problems=(),
         ended_at=None,
+        watch=None,
         updated_at=now,
     )
 
@@ -177,7 +178,8 @@ def _conclude(
     return Turn(concluded, Attempt(delivery.id, attempts, started_at, now, name, code, message, identity))
 
 
-def _end(delivery: Delivery, state: State, now: Millis) -> Delivery:
+def end(delivery: Delivery, state: State, now: Millis) -> Delivery:
+    """The delivery ends in this state, and nothing more is asked of it."""
     return delivery.evolve(
         state=state,
         step=None,
@@ -191,7 +193,8 @@ def _end(delivery: Delivery, state: State, now: Millis) -> Delivery:
     )
 
 
-def _wait(delivery: Delivery, error: OutcomeError, until: Millis) -> Delivery:
+def wait_for(delivery: Delivery, error: OutcomeError, until: Millis) -> Delivery:
+    """Hand the delivery back until a moment, and note what it waits for."""
     waiting = hand_back(delivery, until)
     # Once concluded, the delivery's error is the one that is reported, not the one that delays the report.
     return waiting if delivery.outcome else waiting.evolve(error=DeliveryError(error.code, error.message))
@@ -206,7 +209,7 @@ def _try_failed(
     if wait is None:
         return _conclude(delivery, State.FAILED, name, now, started_at, error)
     attempts = delivery.attempts + 1
-    waiting = _wait(delivery, error, now + wait).evolve(tries=tries, attempts=attempts, updated_at=now)
+    waiting = wait_for(delivery, error, now + wait).evolve(tries=tries, attempts=attempts, updated_at=now)
     return Turn(waiting, Attempt(delivery.id, attempts, started_at, now, name, error.code, error.message))
 
 
@@ -216,7 +219,7 @@ def _report_failed(
     tries = delivery.tries + 1
     wait = schedule.next_wait(tries, rng, retry_after=error.retry_after)
     if wait is None:
-        parked = _end(delivery, State.PARKED, now).evolve(step=Step.REPORT)
+        parked = end(delivery, State.PARKED, now).evolve(step=Step.REPORT)
         message = f"The outcome ({delivery.outcome}) could not be reported to the source: {error.message}"
         return Turn(parked.evolve(error=DeliveryError(REPORT_UNDELIVERABLE, message)))
     return Turn(hand_back(delivery, now + wait).evolve(tries=tries, updated_at=now))

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 
 from msgspec.structs import replace
 
-from bridge.delivery.model import Delivery, Millis, State, Step, Trigger
+from bridge.delivery.model import Delivery, DeliveryError, Millis, State, Step, Trigger
 from bridge.delivery.transitions import afresh
 from connectors.ports import Listing
 
@@ -44,6 +44,8 @@ def arrival(id_: str, tenant: str, listing: Listing, trigger: Trigger, now: Mill
 
 def listed(newest: Delivery, listing: Listing, now: Millis) -> Delivery:
     """The document was listed again: take the listing, and see to it that the document is read once more."""
+    if _is_settled(newest) and _is_the_same(listing, newest.listing):
+        return newest.evolve(seen_at=now)
     seen = _seen(newest, listing, now)
     if is_worked_on(newest, now):
         return seen.evolve(again=True)
@@ -86,6 +88,29 @@ def started_over(delivery: Delivery, now: Millis, *, pinned: bool = False, force
     return afresh(delivery, now, pinned=pinned, force=force).evolve(token=delivery.token + 1)
 
 
+def withdrawn(delivery: Delivery, error: DeliveryError, now: Millis) -> Delivery:
+    """Return a delivery that is under way and not wanted any more, as it ended; its holder is fenced off.
+
+    What was listed while it was being worked on is not lost: the document is read once more.
+    """
+    ended = delivery.evolve(
+        state=State.SUPERSEDED,
+        step=None,
+        due_at=None,
+        lease_until=None,
+        token=delivery.token + 1,
+        tries=0,
+        pinned=False,
+        force=False,
+        again=False,
+        error=error,
+        problems=(),
+        ended_at=now,
+        updated_at=now,
+    )
+    return rechecked(ended, now) if delivery.again else ended
+
+
 def taken_back(delivery: Delivery, now: Millis) -> Delivery:
     """Return a delivery whose holder is gone: a ``working`` one is queued and due now, its step kept."""
     released = delivery.evolve(lease_until=None, token=delivery.token + 1)
@@ -97,6 +122,17 @@ def taken_back(delivery: Delivery, now: Millis) -> Delivery:
 def _due(delivery: Delivery, now: Millis) -> Delivery:
     due_at = now if delivery.due_at is None else min(delivery.due_at, now)
     return delivery.evolve(due_at=due_at, token=delivery.token + 1)
+
+
+def _is_settled(delivery: Delivery) -> bool:
+    """Tell whether the same content again would come to the same end: not after an outage, nor while in review."""
+    if delivery.state is State.FAILED:
+        return bool(delivery.problems)
+    return delivery.state.ended and delivery.state is not State.SUPERSEDED
+
+
+def _is_the_same(listing: Listing, known: Listing) -> bool:
+    return listing.final and listing.updated_at is not None and listing.updated_at == known.updated_at
 
 
 def _seen(delivery: Delivery, listing: Listing, now: Millis) -> Delivery:

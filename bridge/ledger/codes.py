@@ -21,6 +21,10 @@ LEDGER_CODES: Final[Mapping[str, tuple[str, str]]] = {
         "Another process holds this ledger.",
         "Stop the process that the message names, or use another `store`.",
     ),
+    "ledger_key": (
+        "The key beside the ledger, which addresses and secrets of subscribers are sealed with, cannot be used.",
+        "Correct its owner and its rights, or restore it from the backup. Without it subscriptions are made anew.",
+    ),
     "ledger_slow": ("The ledger did not answer within 5 s.", "Look at the disk."),
     "ledger_store": ("`store` names nothing that can be opened.", "Correct `store` in bridge.yaml."),
     "ledger_too_new": (

@@ -1,8 +1,8 @@
 """The ledger: the one durable store of deliveries, attempts, requests and cursors.
 
-Every method is one transaction, but for the sweeps ``recheck`` and ``prune``, which go through the ledger in bounded
-ones. A method that returned has committed; one that raised has changed nothing. A caller that is cancelled while it
-waits may find its change committed all the same.
+Every method is one transaction, but for the sweeps ``recheck``, ``sweep`` and ``prune``, which go through the ledger in
+bounded ones, and where a method says otherwise. A method that returned has committed; one that raised has changed
+nothing. A caller that is cancelled while it waits may find its change committed all the same.
 
 What the terms mean, for every implementation:
 
@@ -12,9 +12,12 @@ What the terms mean, for every implementation:
 - A lease is *live* while ``lease_until`` is later than now. A ``working`` delivery without a lease counts as one whose
   lease has ended.
 - At most one delivery of a document is being worked on under a live lease.
-- The *token* is raised by every claim, and by everything else that makes a delivery due that nobody works on
-  (``intake``, ``deliver_now``, ``retry``, ``recheck``, ``take_back``): so whoever still holds an older copy is fenced
-  off.
+- The *token* is raised by every claim, by everything else that makes a delivery due that nobody works on (``intake``,
+  ``deliver_now``, ``retry``, ``recheck``, ``sweep``, ``take_back``), and by ``withdraw``, which ends one: so whoever
+  still holds an older copy is fenced off.
+- A delivery *rests* when it has ended and is not due for a recheck. A *document* rests when its newest delivery does.
+
+Endpoints and messages are in ``messages.py``, calls that come in in ``inbox.py``, actions in ``actions.py``.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -34,6 +37,10 @@ from bridge.delivery.model import (
     TenantCounts,
     Trigger,
 )
+from bridge.events.model import Endpoint, Event
+from bridge.ledger.actions import ActionLedger, ActionReader
+from bridge.ledger.inbox import HookLedger, HookReader
+from bridge.ledger.messages import MessageLedger, MessageReader
 from connectors.ports import Listing
 
 MAX_PAGE = 500
@@ -77,6 +84,12 @@ class LedgerTooNewError(LedgerError):
     """The ledger was written by a newer version of the bridge."""
 
     code = "ledger_too_new"
+
+
+class LedgerKeyError(LedgerError):
+    """The key beside the ledger cannot be made, read or used."""
+
+    code = "ledger_key"
 
 
 class LedgerClosedError(LedgerError):
@@ -134,12 +147,16 @@ class Save(msgspec.Struct, frozen=True):
 
     ``delivery`` replaces the stored one if its ``token`` is still the current one. ``requests`` are inserted or,
     by id, replaced. ``attempt`` is added. ``successor`` is a further delivery of the same document to insert.
+
+    ``event`` is what this step is to others. Whoever saves a step that ends a delivery, or lets one rest again, gives
+    one whenever the tenant listens or a ``resume_url`` may wait for the document.
     """
 
     delivery: Delivery
     requests: Sequence[RequestRecord] = ()
     attempt: Attempt | None = None
     successor: Delivery | None = None
+    event: Event | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +172,7 @@ class ClaimFilter:
     except_ids: frozenset[str] = frozenset()
 
 
-class LedgerReader(Protocol):
+class LedgerReader(MessageReader, HookReader, ActionReader, Protocol):
     """The reading half of the ledger. A read sees everything that was committed before it began."""
 
     async def next_due(self, tenant: str, now: Millis) -> Millis | None:
@@ -201,7 +218,7 @@ class LedgerReader(Protocol):
         """
 
 
-class Ledger(LedgerReader, Protocol):
+class Ledger(LedgerReader, MessageLedger, HookLedger, ActionLedger, Protocol):
     """The ledger's contract; one conformance suite holds every implementation to it."""
 
     async def intake(
@@ -224,13 +241,23 @@ class Ledger(LedgerReader, Protocol):
         due now, its state untouched. In every case the delivery takes the listing and ``seen_at``. What a listing
         does not say (None, or no metadata at all) stays as it was. The schema a listing names is the delivery's
         until its document was fetched.
+        A ``final`` listing whose ``updated_at`` is the stored one's, and not None, asks nothing of an ended delivery:
+        only ``seen_at`` is taken. One that ended ``superseded``, or ``failed`` without problems (it was given up, not
+        refused), is rechecked as ever.
         A listing given twice in one call counts once, the later one wins.
         ``new_id`` is called once for each document, on the caller's thread, whether or not the id is needed.
         Raises ``LeaseLostError`` when ``poll`` is no longer the holder: when another took it, or it was given back.
         """
 
     async def deliver_now(
-        self, tenant: str, listing: Listing, now: Millis, *, new_id: Callable[[], str], force: bool
+        self,
+        tenant: str,
+        listing: Listing,
+        now: Millis,
+        *,
+        new_id: Callable[[], str],
+        force: bool,
+        resume: Endpoint | None = None,
     ) -> Delivery:
         """Bring one document in because a person asked; return its newest delivery, under way.
 
@@ -238,6 +265,11 @@ class Ledger(LedgerReader, Protocol):
         afresh as by ``retry``; a ``succeeded`` one is rechecked, or with ``force`` queued afresh with ``force`` set.
         A queued one is made due now, and a recheck under way is fenced off. ``force`` is set on a new and on a
         queued one as well; a ``working`` one keeps its own.
+
+        ``resume`` is stored in the same transaction and gets one message, once the document rests. The same digest for
+        the same document again is the same call: nothing more comes of it while the first waits, while its message is
+        under way, or after that was sent. If its message failed or was dropped, it waits once more.
+        Raises ``ValueError`` for one that is not of origin ``RESUME``, this tenant and this document.
         """
 
     async def retry(self, delivery_id: str, now: Millis, *, pinned: bool) -> Delivery | None:
@@ -282,6 +314,11 @@ class Ledger(LedgerReader, Protocol):
         - A ``successor`` is inserted as it is given. When ``again`` was set, it takes the stored listing and
           ``seen_at``, and the recheck is left to it: ``again`` is cleared and its predecessor rests.
 
+        An ``event`` becomes messages in the same transaction, queued, and due since the later of the delivery's
+        ``updated_at`` and ``seen_at``: one for each subscriber of the tenant, active or paused, whose types match, if
+        the event is ``ended``; and, if the document rests after this save (the delivery as it is stored does, it is the
+        newest, and there is no successor), one for every ``RESUME`` endpoint that waits for it, which is gone by that.
+
         Raises ``ValueError`` for a request, attempt or successor that belongs to another delivery or document.
         """
 
@@ -289,7 +326,7 @@ class Ledger(LedgerReader, Protocol):
         """End every lease of holders that are known to be gone; called once at start. Returns how many there were.
 
         A ``working`` delivery becomes ``queued``, due now, its step kept; an interrupted recheck stays due. Leases on
-        polls end as well and count.
+        polls and on messages end as well and count.
         """
 
     async def acquire_poll(self, tenant: str, now: Millis, *, lease_until: Millis) -> PollLease | None:
@@ -307,8 +344,11 @@ class Ledger(LedgerReader, Protocol):
     async def prune(self, *, deliveries_before: Millis, requests_before: Millis) -> Mapping[str, int]:
         """Remove ended deliveries last seen or changed before the first moment, and requests sent before the second.
 
-        A delivery goes with its attempts and requests; one that something is still asked of stays. Returns how many
-        rows went, by kind: ``deliveries``, ``requests``.
+        A delivery goes with its attempts and requests; one that something is still asked of stays. Before the second
+        moment as well: messages that ended, calls that came in, actions that were asked for, endpoints that were gone
+        by then and have no message left, and ``RESUME`` endpoints whose document has no delivery left.
+        Returns how many rows went, by kind: ``deliveries``, ``requests``, ``messages``, ``hooks``, ``actions``,
+        ``endpoints``.
         """
 
     async def ping(self) -> None:
@@ -325,6 +365,7 @@ __all__ = [
     "LedgerError",
     "LedgerFullError",
     "LedgerInUseError",
+    "LedgerKeyError",
     "LedgerReader",
     "LedgerStoreError",
     "LedgerTooNewError",

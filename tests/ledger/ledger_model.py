@@ -1,6 +1,10 @@
 """The ledger's contract once more, said as plainly as can be: a list of deliveries, newest last."""
 
-from bridge.delivery.model import Delivery, State, Step, Trigger
+from ledger_events_model import ModelMessages
+from msgspec.structs import replace
+
+from bridge.delivery.model import Delivery, DeliveryError, State, Step, Trigger
+from bridge.events.model import Endpoint, Event
 from bridge.ledger.protocol import LeaseLostError, Save
 from connectors.ports import Listing
 
@@ -10,16 +14,26 @@ T = "acme"
 class ModelLedger:
     def __init__(self) -> None:
         self.rows: list[Delivery] = []
+        self.hooks: list[tuple[str, int]] = []
+        self.told = ModelMessages()
 
-    def intake(self, document: str, note: str, now: int, new_id: str) -> tuple[int, int]:
-        newest = self._newest(document)
+    def intake(self, listing: Listing, trigger: Trigger, now: int, new_id: str) -> tuple[int, int]:
+        newest = self.newest(listing.document_id)
         if newest is None:
-            listing = Listing(document, "invoice_v2", updated_at=note)
-            self.rows.append(
-                Delivery(new_id, T, document, listing, Trigger.OUTBOX, now, now, now, due_at=now, schema="invoice_v2")
-            )
+            identity = (new_id, T, listing.document_id, listing, trigger, now, now, now)
+            self.rows.append(Delivery(*identity, due_at=now, schema=listing.schema))
             return 1, 0
-        seen = newest.evolve(listing=Listing(document, "invoice_v2", updated_at=note), seen_at=now)
+        known = newest.listing.updated_at
+        if (
+            listing.final
+            and newest.state.ended
+            and newest.state is not State.SUPERSEDED
+            and (newest.state is not State.FAILED or newest.problems)
+            and listing.updated_at == known
+        ):
+            self._put(newest.evolve(seen_at=now))
+            return 0, int(newest.again or newest.step is Step.RECHECK)
+        seen = self._seen(newest, listing, now)
         if self._busy(newest, now):
             self._put(seen.evolve(again=True))
             return 0, 1
@@ -35,6 +49,59 @@ class ModelLedger:
             )
         )
         return 0, 1
+
+    def ask(self, document: str, now: int, new_id: str, resume: Endpoint | None) -> Delivery:
+        if resume is not None:
+            self.told.wait(resume)
+        newest = self.newest(document)
+        if newest is None or newest.state is State.WORKING:
+            self.intake(Listing(document), Trigger.PERSON, now, new_id)
+        elif newest.state is State.SUCCEEDED:
+            seen = self._seen(newest, Listing(document), now)
+            due_at = now if newest.due_at is None else min(now, newest.due_at)
+            self._put(seen.evolve(step=Step.RECHECK, due_at=due_at, lease_until=None, token=newest.token + 1))
+        else:
+            self._put(self._seen(newest, Listing(document), now))
+            self.retry(newest.id, now)
+        asked = self.newest(document)
+        assert asked is not None
+        return asked
+
+    def take_hook(self, document: str, event_id: str, now: int, new_id: str) -> bool:
+        if event_id in [known for known, _ in self.hooks]:
+            return True
+        self.hooks.append((event_id, now))
+        self.intake(Listing(document), Trigger.WEBHOOK, now, new_id)
+        return False
+
+    def withdraw(self, document: str, now: int, error: DeliveryError, event: Event | None) -> str:
+        newest = self.newest(document)
+        if newest is None or newest.state.ended:
+            return "none"
+        if newest.step is not Step.FETCH:
+            return "written"
+        ended = {"state": State.SUPERSEDED, "ended_at": now, "updated_at": now, "error": error}
+        rest = {"step": None, "due_at": None, "lease_until": None, "tries": 0, "again": False}
+        stored = self._put(newest.evolve(token=newest.token + 1, **ended, **rest))
+        if newest.again:
+            stored = self._put(stored.evolve(step=Step.RECHECK, due_at=now, token=stored.token + 1))
+        if event is not None:
+            self._tell(stored, event)
+        return "superseded"
+
+    def sweep(self, now: int, seen_after: int, quiet_since: int, limit: int) -> int:
+        quiet = [
+            row
+            for row in self.rows
+            if row.state is State.SUPERSEDED
+            and row.due_at is None
+            and row.seen_at > seen_after
+            and max(row.seen_at, row.updated_at) < quiet_since
+            and self.newest(row.document_id) == row
+        ][:limit]
+        for row in quiet:
+            self._put(row.evolve(step=Step.RECHECK, due_at=now, token=row.token + 1, updated_at=now))
+        return len(quiet)
 
     def retry(self, delivery_id: str, now: int) -> None:
         row = self._row(delivery_id)
@@ -86,6 +153,8 @@ class ModelLedger:
             if again:
                 stored = stored.evolve(step=Step.RECHECK, due_at=max(copy.updated_at, row.seen_at))
         self._put(stored)
+        if save.event is not None:
+            self._tell(stored, save.event)
 
     def take_back(self, now: int) -> int:
         held = [row for row in self.rows if row.lease_until is not None]
@@ -94,22 +163,39 @@ class ModelLedger:
             if row.state is State.WORKING:
                 freed = freed.evolve(state=State.QUEUED, due_at=now, updated_at=now)
             self._put(freed)
-        return len(held)
+        return len(held) + self.told.take_back()
 
     def next_due(self, now: int) -> int | None:
         moments = [self._ready_at(row) for row in self.rows]
         return min((moment for moment in moments if moment is not None and moment > now), default=None)
 
-    def prune(self, before: int) -> int:
+    def prune(self, before: int) -> dict[str, int]:
         old = [
             row
             for row in self.rows
             if row.state.ended and row.due_at is None and max(row.seen_at, row.updated_at) < before
         ]
         self.rows = [row for row in self.rows if row not in old]
-        return len(old)
+        hooks = len(self.hooks)
+        self.hooks = [(event_id, taken_at) for event_id, taken_at in self.hooks if taken_at >= before]
+        messages, endpoints = self.told.prune(before, {row.document_id for row in self.rows})
+        forgotten = {"messages": messages, "endpoints": endpoints, "hooks": hooks - len(self.hooks)}
+        return {"deliveries": len(old), "requests": 0, "actions": 0} | forgotten
 
-    def _newest(self, document: str) -> Delivery | None:
+    def _tell(self, stored: Delivery, event: Event) -> None:
+        rests = stored.state.ended and stored.due_at is None and self.newest(stored.document_id) == stored
+        self.told.tell(event, stored.document_id, max(stored.updated_at, stored.seen_at), rests=rests)
+
+    @staticmethod
+    def _seen(row: Delivery, listing: Listing, now: int) -> Delivery:
+        known = row.listing
+        completed = replace(
+            listing, schema=listing.schema or known.schema, updated_at=listing.updated_at or known.updated_at
+        )
+        schema = listing.schema or row.schema if row.step is Step.FETCH else row.schema
+        return row.evolve(listing=completed, seen_at=now, schema=schema)
+
+    def newest(self, document: str) -> Delivery | None:
         return next((row for row in reversed(self.rows) if row.document_id == document), None)
 
     def _row(self, delivery_id: str) -> Delivery:

@@ -4,6 +4,7 @@ from decimal import Decimal
 
 import pytest
 from ledger_samples import LEASE, NOW, Driver, T, end, ids, release
+from msgspec.structs import replace
 
 from bridge.delivery.model import DeliveryError, MappingRef, State, Step, Trigger
 from bridge.ledger.protocol import LeaseLostError, PollState, Save
@@ -71,6 +72,57 @@ async def test_an_ended_delivery_is_due_for_a_recheck_with_its_state_untouched(d
     assert (intake.queued, intake.rechecked, intake.deliveries) == (0, 1, (ended.id,))
     stored = await driver.stored(ended)
     assert (stored.state, stored.step, stored.due_at, stored.updated_at) == (state, Step.RECHECK, LATER, NOW)
+
+
+FINAL = Listing("doc-1", "invoice_v2", updated_at="u1", final=True)
+
+
+@pytest.mark.parametrize("state", [state for state in State if state.ended])
+@pytest.mark.parametrize("again", [FINAL, replace(FINAL, updated_at="u2"), replace(FINAL, final=False)])
+async def test_what_never_changes_again_is_not_read_again(driver: Driver, state: State, again: Listing):
+    """But for what was superseded: a review may have ended otherwise than it stood when the document was read."""
+    await driver.bring(FINAL)
+    [held] = await driver.claim()
+    refused = (Problem("total", None, "required", "It is missing."),) if state is State.FAILED else ()
+    await driver.ledger.save(Save(end(held, state).evolve(problems=refused)))
+    intake = await driver.bring(again, now=LATER)
+    stored = await driver.stored(held)
+    unchanged = again == FINAL and state is not State.SUPERSEDED
+    assert (intake.queued, intake.rechecked, intake.deliveries) == (0, 0 if unchanged else 1, (held.id,))
+    assert (stored.step, stored.seen_at, stored.state) == (None if unchanged else Step.RECHECK, LATER, state)
+    assert stored.listing == (FINAL if unchanged else again)
+
+
+async def test_what_was_given_up_is_read_again_although_it_never_changes(driver: Driver):
+    """An outage outlasted the schedule: the next listing begins it anew."""
+    await driver.bring(FINAL)
+    [held] = await driver.claim()
+    await driver.ledger.save(Save(end(held, State.FAILED)))
+    assert (await driver.bring(FINAL, now=LATER)).rechecked == 1
+
+
+async def test_a_final_listing_without_a_time_says_nothing(driver: Driver):
+    await driver.bring(replace(FINAL, updated_at=None))
+    [held] = await driver.claim()
+    await driver.ledger.save(Save(end(held)))
+    assert (await driver.bring(replace(FINAL, updated_at=None))).rechecked == 1
+
+
+async def test_a_final_listing_leaves_a_recheck_under_way_alone(driver: Driver):
+    await driver.bring(FINAL)
+    [held] = await driver.claim()
+    await driver.ledger.save(Save(end(held)))
+    await driver.ask("doc-1")
+    [rechecking] = await driver.claim()
+    await driver.bring(FINAL, now=LATER)
+    assert await driver.stored(held) == rechecking.evolve(seen_at=LATER)
+
+
+async def test_a_final_listing_marks_a_delivery_that_is_worked_on_as_ever(driver: Driver):
+    await driver.bring(FINAL)
+    [held] = await driver.claim()
+    await driver.bring(FINAL, now=LATER)
+    assert (await driver.stored(held)).again
 
 
 async def test_a_document_listed_in_the_midst_of_a_recheck_is_rechecked_once_more(driver: Driver):

@@ -4,16 +4,24 @@ import sqlite3
 from pathlib import Path
 
 import pytest
-from ledger_samples import NOW, T
+from ledger_samples import NOW, Driver, T, end, event
 
 from bridge.delivery.model import DeliveryError, DeliveryFilter, MappingRef, State, Step, Trigger
 from bridge.ledger.open import open_reader, open_sqlite
-from bridge.ledger.protocol import LedgerError, LedgerTooNewError, PollState
+from bridge.ledger.protocol import LedgerError, LedgerTooNewError, PollState, Save
 from bridge.ledger.sqlite.schema import MIGRATIONS, migrate
 from connectors.ports import Listing
 from mappings.plan import Problem
 
 FIRST = Path(__file__).with_name("ledger_v1.sql")
+
+KEPT = (
+    "SELECT id, state, listing, callback FROM deliveries",
+    "SELECT * FROM attempts",
+    "SELECT * FROM requests",
+    "SELECT * FROM polls",
+    "SELECT * FROM mappings",
+)
 
 GROW = (
     "CREATE TABLE notes (id INTEGER PRIMARY KEY, text TEXT);\nINSERT INTO notes (text) VALUES ('a; b');\n",
@@ -58,6 +66,39 @@ async def test_a_ledger_of_version_1_opens_with_everything_in_it(tmp_path, conne
         assert await ledger._connection.run(_version) == len(MIGRATIONS)
     finally:
         await ledger.close()
+
+
+async def test_a_ledger_of_version_1_tells_of_what_it_held_before(tmp_path, connection):
+    connection.executescript(FIRST.read_text())
+    connection.close()
+    ledger = await open_sqlite(tmp_path / "bridge.db")
+    try:
+        driver = Driver(ledger)
+        assert not await ledger.listens(T)
+        endpoint = await driver.listen()
+        [held] = await driver.claim()
+        await ledger.save(Save(end(held), event=event(end(held))))
+        assert [message.delivery_id for message in await driver.told(endpoint)] == ["dlv_2"]
+        assert (await ledger.withdraw(T, "doc-1", NOW, code="c", message="m.")).effect == "none"
+        assert await ledger.hook_counts(T) == {}
+        assert await ledger.actions(T, "doc-1", 10) == ()
+    finally:
+        await ledger.close()
+
+
+def test_every_version_becomes_the_current_one_whatever_it_holds(connection):
+    """A ledger that was migrated has the tables of a new one, and its rows are still there."""
+    connection.executescript(FIRST.read_text())
+    rows = [connection.execute(statement).fetchall() for statement in KEPT]
+    for known in range(2, len(MIGRATIONS) + 1):
+        migrate(connection, MIGRATIONS[:known])
+        assert _version(connection) == known
+    fresh = sqlite3.connect(":memory:", isolation_level=None)
+    migrate(fresh)
+    tables = "SELECT type, name, sql FROM sqlite_schema ORDER BY name"
+    assert fresh.execute(tables).fetchall() == connection.execute(tables).fetchall()
+    fresh.close()
+    assert [connection.execute(statement).fetchall() for statement in KEPT] == rows
 
 
 def test_version_1_is_never_edited(connection):

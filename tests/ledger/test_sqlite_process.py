@@ -8,14 +8,18 @@ import stat
 import sys
 import textwrap
 import threading
+from functools import partial
 from pathlib import Path
 
 import pytest
-from ledger_samples import Driver, T, end
+from ledger_samples import NOW, Driver, T, end
 
 from bridge.delivery.model import DeliveryFilter, State
+from bridge.events.model import Event
 from bridge.ledger.open import open_ledger, open_reader, open_sqlite
 from bridge.ledger.protocol import LedgerError, LedgerInUseError, LedgerStoreError, Save
+from bridge.ledger.sqlite import messages
+from bridge.ledger.sqlite.messages import CHUNK
 
 ROOT = Path(__file__).parents[2]
 STORE = "sqlite:///data/bridge.db"
@@ -35,12 +39,15 @@ async def main():
 asyncio.run(main())
 """
 
+ENDED = "SELECT id FROM deliveries WHERE state = 'succeeded' ORDER BY id"
+TOLD = "SELECT delivery_id FROM messages ORDER BY delivery_id"
+
 WRITER = """
 import asyncio, sys
 from itertools import count
 from pathlib import Path
 from bridge.ledger.open import open_ledger
-from ledger_samples import Driver, end, request, attempt
+from ledger_samples import Driver, attempt, end, event, request
 from bridge.ledger.protocol import Save
 
 async def main():
@@ -48,13 +55,14 @@ async def main():
     numbers = count()
     driver = Driver(ledger)
     driver.new_id = lambda: f"dlv_{sys.argv[2]}_{next(numbers)}"
+    await driver.listen()
 
     async def deliver(caller):
         while True:
             document = f"{sys.argv[2]}-{caller}-{next(numbers)}"
             await driver.bring(document)
             for held in await driver.claim(limit=1):
-                await ledger.save(Save(end(held), [request(held, "r")], attempt(held)))
+                await ledger.save(Save(end(held), [request(held, "r")], attempt(held), event=event(held)))
                 print(held.id, flush=True)
 
     await asyncio.gather(*map(deliver, range(8)))
@@ -78,7 +86,10 @@ async def _python(script: str, *arguments: object) -> asyncio.subprocess.Process
 
 @pytest.mark.parametrize("lines", [1, 20, 150])
 async def test_whatever_was_saved_is_there_after_a_kill(tmp_path, lines):
-    """Killed without warning after so many saves came back: each of them is there, whole, and nothing is torn."""
+    """Killed without warning after so many saves came back: each of them is there, whole, and nothing is torn.
+
+    Each has told of itself once, and so has every other that was committed, and none that was not.
+    """
     saved: set[str] = set()
     for life in range(2):
         process = await _python(WRITER, tmp_path, life)
@@ -99,8 +110,35 @@ async def test_whatever_was_saved_is_there_after_a_kill(tmp_path, lines):
                 assert len(await ledger.requests(delivery_id)) == len(await ledger.attempts(delivery_id)) == 1
             checked = await ledger._connection.run(lambda c: c.execute("PRAGMA integrity_check").fetchall())
             assert checked == [("ok",)]
+            ended, told = await ledger._connection.run(
+                lambda c: [[row for (row,) in c.execute(asked).fetchall()] for asked in (ENDED, TOLD)]
+            )
+            assert ended == told
+            assert saved <= set(told)
         finally:
             await ledger.close()
+
+
+async def test_a_start_finishes_letting_go_of_an_endpoint(tmp_path):
+    """Killed after the first of many messages were dropped: none of the others is ever sent."""
+    ledger = await open_ledger(STORE, folder=tmp_path)
+    driver = Driver(ledger)
+    endpoint = await driver.listen()
+    await asyncio.gather(*(ledger.announce(T, Event("tenant.blocked", b"{}"), NOW) for _ in range(CHUNK + 20)))
+    await ledger._writer.run(partial(messages.remove, tenant=T, endpoint_id=endpoint.id, now=NOW))
+    await ledger.close()
+
+    ledger = await open_ledger(STORE, folder=tmp_path)
+    try:
+        driver = Driver(ledger)
+        left = "SELECT count(*) FROM messages WHERE state = 'queued'"
+        assert await ledger._connection.run(lambda c: c.execute(left).fetchone()) == (20,)
+        assert await driver.claim_messages() == []
+        assert await ledger.next_message_due(NOW - 1) is None
+        assert await ledger.take_back(NOW) == 0
+        assert await ledger._connection.run(lambda c: c.execute(left).fetchone()) == (0,)
+    finally:
+        await ledger.close()
 
 
 async def test_a_second_process_is_refused_and_told_who_holds_the_ledger(tmp_path):

@@ -7,6 +7,7 @@ import msgspec
 from bridge.delivery.model import Delivery, Millis, Step
 from bridge.ledger.arrivals import taken_back
 from bridge.ledger.protocol import ClaimFilter
+from bridge.ledger.sqlite import sending
 from bridge.ledger.sqlite.intake import replace_delivery
 from bridge.ledger.sqlite.rows import DELIVERY_COLUMNS, to_delivery
 
@@ -100,11 +101,11 @@ def next_due(connection: sqlite3.Connection, tenant: str, now: Millis) -> Millis
 
 
 def take_back(connection: sqlite3.Connection, now: Millis) -> int:
-    """End every lease, of deliveries and of polls."""
+    """End every lease, of deliveries, polls and messages."""
     held = connection.execute(SELECT_LEASED).fetchall()
     for row in held:
         replace_delivery(connection, taken_back(to_delivery(row), now))
-    return len(held) + connection.execute(END_POLL_LEASES).rowcount
+    return len(held) + connection.execute(END_POLL_LEASES).rowcount + sending.take_back(connection)
 
 
 def _json(values: frozenset[str]) -> str:

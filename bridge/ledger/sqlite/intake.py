@@ -4,8 +4,10 @@ import sqlite3
 from collections.abc import Sequence
 
 from bridge.delivery.model import Delivery, Millis, Step, Trigger
+from bridge.events.model import Endpoint
 from bridge.ledger.arrivals import arrival, asked_for, listed, retried
 from bridge.ledger.protocol import Intake, PollLease
+from bridge.ledger.sqlite.endpoints import wait_for_rest
 from bridge.ledger.sqlite.polls import move_cursor
 from bridge.ledger.sqlite.rows import DELIVERY_COLUMNS, STATE_COLUMNS, encode_listing, state_values, to_delivery
 from bridge.ledger.sqlite.saving import insert_delivery
@@ -60,8 +62,11 @@ def deliver_now(
     now: Millis,
     new_id: str,
     force: bool,  # noqa: FBT001
+    resume: Endpoint | None,
 ) -> Delivery:
-    """Bring in one document that a person asked for."""
+    """Bring in one document that a person asked for, and let the one who asked wait for it to rest."""
+    if resume is not None:
+        wait_for_rest(connection, resume)
     newest = select_newest(connection, tenant, listing.document_id)
     if newest is None:
         fresh = arrival(new_id, tenant, listing, Trigger.PERSON, now, force=force)

@@ -6,9 +6,11 @@ from functools import partial
 from typing import Any
 
 from bridge.delivery.model import Delivery, Millis, Trigger
+from bridge.events.model import Endpoint, Origin
 from bridge.ledger.arrivals import by_document
 from bridge.ledger.protocol import ClaimFilter, Intake, PollLease, Save
-from bridge.ledger.sqlite import claims, intake, polls, saving, sweeps
+from bridge.ledger.sqlite import claims, forgetting, intake, polls, saving, sending, sweeps
+from bridge.ledger.sqlite.changes import ActionChanges, HookChanges, MessageChanges
 from bridge.ledger.sqlite.connection import LedgerConnection
 from bridge.ledger.sqlite.lock import ProcessLock
 from bridge.ledger.sqlite.reader import SqliteReader
@@ -20,7 +22,7 @@ STORE_MAPPING = "INSERT INTO mappings (digest, name, text, stored_at) VALUES (?,
 PING = "UPDATE pings SET count = count + 1 RETURNING count"
 
 
-class SqliteLedger(SqliteReader):
+class SqliteLedger(MessageChanges, HookChanges, ActionChanges, SqliteReader):
     """Implements ``Ledger``. Takes over the connections and the lock, and lets go of them when it is closed.
 
     ``warnings`` says what an operator should know of the SQLite library in use, in sentences.
@@ -65,11 +67,32 @@ class SqliteLedger(SqliteReader):
         )
 
     async def deliver_now(
-        self, tenant: str, listing: Listing, now: Millis, *, new_id: Callable[[], str], force: bool
+        self,
+        tenant: str,
+        listing: Listing,
+        now: Millis,
+        *,
+        new_id: Callable[[], str],
+        force: bool,
+        resume: Endpoint | None = None,
     ) -> Delivery:
         """See ``Ledger.deliver_now``."""
+        if resume is not None and (resume.origin, resume.tenant, resume.document_id) != (
+            Origin.RESUME,
+            tenant,
+            listing.document_id,
+        ):
+            raise ValueError(f"{resume.id} does not wait for {listing.document_id} of {tenant}")
         return await self._writer.run(
-            partial(intake.deliver_now, tenant=tenant, listing=listing, now=now, new_id=new_id(), force=force)
+            partial(
+                intake.deliver_now,
+                tenant=tenant,
+                listing=listing,
+                now=now,
+                new_id=new_id(),
+                force=force,
+                resume=resume,
+            )
         )
 
     async def retry(self, delivery_id: str, now: Millis, *, pinned: bool) -> Delivery | None:
@@ -102,6 +125,8 @@ class SqliteLedger(SqliteReader):
 
     async def take_back(self, now: Millis) -> int:
         """See ``Ledger.take_back``."""
+        for endpoint_id in await self._read(sending.gone_with_messages):
+            await self._drop(endpoint_id, now)
         return await self._writer.run(partial(claims.take_back, now=now))
 
     async def acquire_poll(self, tenant: str, now: Millis, *, lease_until: Millis) -> PollLease | None:
@@ -132,11 +157,22 @@ class SqliteLedger(SqliteReader):
             deliveries += gone[0]
             requests += gone[1]
             after = seqs[-1]
-        return {"deliveries": deliveries, "requests": requests}
+        removed = {"deliveries": deliveries, "requests": requests}
+        for kind in forgetting.KINDS:
+            removed[kind] = await self._forget(kind, requests_before)
+        return removed
 
     async def ping(self) -> None:
         """See ``Ledger.ping``."""
         await self._writer.run(partial(_execute, statement=PING, values=()))
+
+    async def _forget(self, kind: str, before: Millis) -> int:
+        removed = after = 0
+        while found := await self._read(_find, forgetting.FIND[kind], {"after": after, "before": before}):
+            seqs = [seq for (seq,) in found]
+            removed += await self._writer.run(partial(forgetting.delete, kind=kind, seqs=seqs, before=before))
+            after = seqs[-1]
+        return removed
 
     async def _close(self) -> None:
         try:

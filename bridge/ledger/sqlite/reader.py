@@ -21,6 +21,7 @@ from bridge.ledger.sqlite.connection import LedgerConnection
 from bridge.ledger.sqlite.intake import select_delivery
 from bridge.ledger.sqlite.pages import select_page
 from bridge.ledger.sqlite.polls import select_poll
+from bridge.ledger.sqlite.reads import ActionReads, HookReads, MessageReads
 from bridge.ledger.sqlite.rows import (
     ATTEMPT_COLUMNS,
     REQUEST_COLUMNS,
@@ -50,7 +51,7 @@ SELECT created_at FROM deliveries WHERE tenant = ? AND state = 'queued' ORDER BY
 SELECT_MAPPING = "SELECT text FROM mappings WHERE digest = ?"
 
 
-class SqliteReader:
+class SqliteReader(MessageReads, HookReads, ActionReads):
     """Implements ``LedgerReader``. Takes over the connections and closes them."""
 
     def __init__(self, connections: Sequence[LedgerConnection]) -> None:

@@ -14,6 +14,7 @@ from bridge.delivery.model import (
     State,
     Step,
     Trigger,
+    Watch,
 )
 from connectors.ports import Listing
 from mappings.plan import Problem
@@ -50,6 +51,7 @@ STATE_COLUMNS = (
     "error_message",
     "problems",
     "ended_at",
+    "watch",
 )
 """What a step changes."""
 
@@ -78,6 +80,7 @@ _encode = msgspec.json.Encoder(decimal_format="number").encode
 _listing = msgspec.json.Decoder(Listing, float_hook=Decimal).decode
 _problems = msgspec.json.Decoder(tuple[Problem, ...]).decode
 _line_ids = msgspec.json.Decoder(frozenset[str]).decode
+_watch = msgspec.json.Decoder(Watch).decode
 
 
 def encode_listing(listing: Listing) -> str:
@@ -137,6 +140,7 @@ def state_values(delivery: Delivery) -> Row:
         None if error is None else error.message,
         _encode(delivery.problems).decode() if delivery.problems else None,
         delivery.ended_at,
+        None if delivery.watch is None else _encode(delivery.watch).decode(),
     )
 
 
@@ -177,6 +181,7 @@ def to_delivery(row: Row) -> Delivery:
         error_message,
         problems,
         ended_at,
+        watch,
     ) = row
     return Delivery(
         id=id_,
@@ -211,6 +216,7 @@ def to_delivery(row: Row) -> Delivery:
         error=None if error_code is None else DeliveryError(error_code, error_message),
         problems=() if problems is None else _problems(problems),
         ended_at=ended_at,
+        watch=None if watch is None else _watch(watch),
     )
 
 

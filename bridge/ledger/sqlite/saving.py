@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from bridge.delivery.model import Delivery, RequestRecord
 from bridge.ledger.protocol import LeaseLostError, Save
+from bridge.ledger.sqlite.messages import tell
 from bridge.ledger.sqlite.rows import (
     ATTEMPT_COLUMNS,
     DELIVERY_COLUMNS,
@@ -70,7 +71,7 @@ def insert_delivery(connection: sqlite3.Connection, delivery: Delivery) -> None:
 
 def saving(save: Save) -> Change[None]:
     """Return the change that stores a step; everything is encoded already, on the caller's time."""
-    delivery, successor = save.delivery, save.successor
+    delivery, successor, event = save.delivery, save.successor, save.event
     for part in (*save.requests, *((save.attempt,) if save.attempt else ())):
         if part.delivery_id != delivery.id:
             raise ValueError(f"a save of {delivery.id} cannot hold what belongs to {part.delivery_id}")
@@ -94,6 +95,8 @@ def saving(save: Save) -> Change[None]:
             connection.execute(INSERT_ATTEMPT, stored + attempt)
         for request in requests:
             connection.execute(PUT_REQUEST, stored + request)
+        if event is not None:
+            tell(connection, delivery.id, event)
 
     return change
 
