@@ -11,11 +11,13 @@ from typing import Any, Final
 import connectors
 from bridge.config.codes import FINDING_CODES as CONFIG_FINDINGS
 from bridge.delivery.codes import PIPELINE_CODES
+from bridge.events.codes import MESSAGE_CODES
 from bridge.http.codes import CODES as HTTP_CODES
 from bridge.http.codes import ERROR_ENTRIES
 from bridge.ledger.codes import LEDGER_CODES
 from bridge.remedies import DOCUMENT_REMEDIES, REQUEST_REMEDIES
-from connectors.codes import OUTCOME_CODES, OutcomeCode
+from connectors.capabilities import ActionConflictError, ActionRefusedError
+from connectors.codes import HOOK_CODES, OUTCOME_CODES, OutcomeCode
 from connectors.outcome import (
     BlockedError,
     ConflictError,
@@ -41,6 +43,8 @@ OUTCOMES: Final[Mapping[type[OutcomeError], str]] = {
     ConflictError: "conflict",
     CursorRefusedError: "poll goes on",
     OutboxAbsentError: "poll fails",
+    ActionConflictError: "changed since",
+    ActionRefusedError: "not done",
 }
 """The name of each outcome, as the tables show it."""
 
@@ -77,6 +81,9 @@ _FOLLOWS: Final[Mapping[str, str]] = {
     "superseded": "The delivery ends without a report: the document has moved on.",
     "poll goes on": "Nothing is lost: the outbox is read from the start of its window.",
     "poll fails": "The tenant is not healthy, and is polled again at its interval.",
+    "changed since": "What a person asked for was not done, since the document is another one by now. The API answers "
+    "409 with the document as it is.",
+    "not done": "What a person asked for was not done, and the API answers with the reason.",
 }
 
 _FILES: Final = """\
@@ -89,7 +96,7 @@ being taken; a warning does not. A mapping's findings at the target come from `n
 
 def reference() -> str:
     """Return the whole document."""
-    return "\n".join([*_deliveries(), *_ledger(), *_api(), *_files()])
+    return "\n".join([*_deliveries(), *_ledger(), *_messages(), *_api(), *_files()])
 
 
 def vendor_codes() -> Iterator[tuple[str, ModuleType]]:
@@ -152,6 +159,17 @@ def _ledger() -> Iterator[str]:
     )
 
 
+def _messages() -> Iterator[str]:
+    yield "## Messages to subscribers"
+    yield ""
+    yield "Why a message did not get through, in the log and with its subscription. See [events.md](events.md)."
+    yield ""
+    yield from _table(
+        ("code", "meaning", "what to do"),
+        ((code, meaning, remedy) for code, (meaning, remedy) in MESSAGE_CODES.items()),
+    )
+
+
 def _api() -> Iterator[str]:
     yield "## The HTTP API"
     yield ""
@@ -167,6 +185,14 @@ def _api() -> Iterator[str]:
     yield "An entry of `errors` is about one key of the body or one parameter of the query:"
     yield ""
     yield from _table(("code", "meaning"), ((code, f"{meaning}.") for code, meaning in ERROR_ENTRIES.items()))
+    yield "### Calls to `/hooks`"
+    yield ""
+    yield "The `reason.code` of a call that is not taken."
+    yield ""
+    yield from _table(
+        ("code", "meaning", "what to do"),
+        ((code, meaning, remedy) for code, (meaning, remedy) in HOOK_CODES.items()),
+    )
 
 
 def _files() -> Iterator[str]:

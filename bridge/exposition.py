@@ -45,6 +45,23 @@ def _counters(metrics: Metrics) -> Iterator[Metric]:
     for (tenant, side), count in metrics.blocks.items():
         blocks.add_metric((tenant, side), count)
     yield blocks
+    messages = CounterMetricFamily(
+        "bridge_messages",
+        "Tries to send a message to a subscriber; the outcome is sent, retry, throttled, failed or gone.",
+        labels=("tenant", "outcome"),
+    )
+    for (tenant, outcome), count in metrics.messages.items():
+        messages.add_metric((tenant, outcome), count)
+    yield messages
+    hooks = CounterMetricFamily(
+        "bridge_hooks",
+        "Calls that came in. The outcome is what they asked for (deliver, withdraw, poll, keep), repeated, or why they "
+        "were refused.",
+        labels=("source", "type", "outcome"),
+    )
+    for (source, type_, outcome), count in metrics.hooks.items():
+        hooks.add_metric((source, type_, outcome), count)
+    yield hooks
     requests = HistogramMetricFamily(
         "bridge_outgoing_request_seconds",
         "Requests to outside systems; the status is a class such as 2xx, or none when no answer came.",

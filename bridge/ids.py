@@ -14,3 +14,8 @@ def now_millis() -> Millis:
 def new_delivery_id() -> str:
     """Return a new delivery id: ``dlv_``, then the time and 64 random bits in hex, so that later ids sort later."""
     return f"dlv_{now_millis():011x}{secrets.token_hex(8)}"
+
+
+def new_action_id() -> str:
+    """Return a new id of an action that a person asked for, made as a delivery's."""
+    return f"act_{now_millis():011x}{secrets.token_hex(8)}"

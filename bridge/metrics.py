@@ -19,6 +19,11 @@ BUCKETS: Final = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 
 NO_ANSWER: Final = "none"
 """The status class of a request that no answer came to."""
 
+MOST_HOOK_KINDS: Final = 100
+"""Kinds of calls that are counted each by itself; further types are counted together."""
+
+OTHER: Final = "other"
+
 FRESH: Final[Millis] = 60_000
 """Milliseconds for which an end is remembered as counted. One that is older was counted when it came."""
 
@@ -41,6 +46,8 @@ class Metrics:
         self.requests: dict[tuple[str, str, str], Durations] = {}
         self.ended: Counter[tuple[str, str]] = Counter()
         self.blocks: Counter[tuple[str, str]] = Counter()
+        self.messages: Counter[tuple[str, str]] = Counter()
+        self.hooks: Counter[tuple[str, str, str]] = Counter()
         self._clock = clock
         self._counted: set[tuple[str, Millis]] = set()
         self._by_age: deque[tuple[str, Millis]] = deque()
@@ -73,6 +80,17 @@ class Metrics:
         """Count the beginning of a block; which sides are blocked now is asked of the service."""
         if event.begins:
             self.blocks[event.tenant, event.block.side.value] += 1
+
+    def message_tried(self, tenant: str, outcome: str) -> None:
+        """Count a try to send a message to a subscriber."""
+        self.messages[tenant, outcome] += 1
+
+    def hook_taken(self, source: str, type_: str, outcome: str) -> None:
+        """Count a call that came in. Types beyond a number of them are counted as one, for callers choose them."""
+        kind = (source, type_, outcome)
+        if kind not in self.hooks and len(self.hooks) >= MOST_HOOK_KINDS:
+            kind = (source, OTHER, outcome)
+        self.hooks[kind] += 1
 
     def render(self, statuses: Sequence["TenantStatus"] = ()) -> bytes:
         """Return everything in Prometheus's text format, with gauges for the tenants whose statuses are given."""

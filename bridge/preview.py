@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from bridge.actions import UnsupportedError
 from bridge.pipeline.journal import NoJournal
 from bridge.pipeline.lane import Lane
 from bridge.pipeline.runner import unmapped
@@ -36,8 +37,15 @@ class Preview:
 async def preview(lane: Lane, document_id: str, known: KnownRow) -> Preview | None:
     """Fetch, map and compare; nothing is written. None when the source has no such document.
 
-    Raises ``OutcomeError``s when a side cannot be asked.
+    Raises ``OutcomeError``s when a side cannot be asked, and ``UnsupportedError`` (``managed_mode``) for a tenant whose
+    source delivers by its own means.
     """
+    if lane.managed:
+        raise UnsupportedError(
+            "managed_mode",
+            "The source delivers this tenant's documents by its own means (`mode: managed`), so the bridge has no "
+            "write to show. Look at the source.",
+        )
     journal = NoJournal()
     document = await lane.source.fetch(Listing(document_id), journal)
     if document is None:

@@ -4,21 +4,25 @@ import asyncio
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import timedelta
 
 from bridge.config.loaded import LoadedConfig, Tenant
 from bridge.delivery.model import Delivery, Millis
 from bridge.delivery.retry import RetrySchedule
+from bridge.events.outbound import Outbound
+from bridge.events.sender import SendObserver
+from bridge.ledger.inbox import Withdrawal
 from bridge.ledger.protocol import Ledger
 from bridge.pipeline.gates import Block, Gates
 from bridge.pipeline.lane import Lane
+from bridge.pipeline.policy import RunnerPolicy
 from bridge.pipeline.poller import Poller
-from bridge.pipeline.runner import DeliveryRunner, RunnerPolicy
+from bridge.pipeline.runner import DeliveryRunner
 from bridge.pipeline.worker import LaneWorker
 from bridge.schedule.polls import PollSchedule
+from bridge.schedule.sweeps import SweepSchedule
 from bridge.schedule.ticker import Ticker
 from bridge.waiting import Waiters
-from bridge.wiring import build_destination, build_source
+from bridge.wiring import build_destination, build_source, millis, watch_rules
 from connectors.building import Surroundings
 from connectors.outcome import OutcomeError
 from mappings.findings import Finding
@@ -53,7 +57,12 @@ class TenantLine:
     lane: Lane
     worker: LaneWorker
     schedule: PollSchedule
+    sweeps: SweepSchedule | None = None
     verification: asyncio.Task[None] | None = field(default=None)
+
+
+def _unobserved(*_: str) -> None:
+    """Count nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +71,8 @@ class Observers:
 
     delivery: Callable[[Delivery], None]
     block: Callable[[BlockEvent], None]
+    message: SendObserver = _unobserved
+    hook: Callable[[str, str, str], None] = _unobserved
 
 
 class Runtime:
@@ -74,14 +85,16 @@ class Runtime:
         surroundings: Surroundings,
         policy: RunnerPolicy,
         observers: Observers,
+        outbound: Outbound,
     ) -> None:
         self.config = config
         self.ledger = ledger
+        self.outbound = outbound
         self.waiters = Waiters()
         self.reload_findings: tuple[Finding, ...] = ()
         self._surroundings = surroundings
         self._policy = policy
-        self._observers = observers
+        self.observers = observers
         self._lines: dict[str, TenantLine] = {}
         self._leaving: set[asyncio.Task[None]] = set()
         self._poller = Poller(ledger, policy.clock, policy.new_id)
@@ -113,6 +126,7 @@ class Runtime:
         if taken_back:
             log.info("%d deliveries go on from where the previous process left them", taken_back)
         self.build()
+        await self.outbound.take_up()
         for line in self._lines.values():
             await self._keep_mappings(line.tenant)
 
@@ -120,12 +134,17 @@ class Runtime:
         """Take up what there is, and let every line begin."""
         await self.take_up()
         self._ticker.start()
+        self.outbound.start()
         for line in self._lines.values():
             await self._start(line)
 
     async def stop(self, grace: float) -> None:
         """End every line within ``grace`` seconds; what has not ended by then is handed back to the ledger."""
-        await asyncio.gather(*(self._stop(line, grace) for line in self._lines.values()), self._end_leaving(grace))
+        await asyncio.gather(
+            *(self._stop(line, grace) for line in self._lines.values()),
+            self._end_leaving(grace),
+            self.outbound.stop(grace),
+        )
         self._ticker.stop()
         self._lines.clear()
 
@@ -135,6 +154,7 @@ class Runtime:
         for finding in findings:
             log.warning("configuration: %s", finding)
         previous, self.config = self.config, config
+        await self.outbound.reconfigure(config)
         same_rules = (previous.bridge.retry, previous.bridge.blocked) == (config.bridge.retry, config.bridge.blocked)
         for tenant_id in previous.tenants.keys() - config.tenants.keys():
             self._leave(self._lines.pop(tenant_id))
@@ -151,6 +171,23 @@ class Runtime:
                 await self._keep_mappings(tenant)
                 await self._start(self._lines[tenant_id])
         log.info("configuration %s is in force", config.digest[:12])
+
+    async def withdraw(self, tenant: str, document_id: str, code: str, message: str) -> Withdrawal:
+        """Keep a document's delivery from being written, if there is still time, and tell who waits for it."""
+        withdrawal = await self.ledger.withdraw(
+            tenant, document_id, self.clock(), code=code, message=message, event=self.outbound.announcer.ended
+        )
+        if withdrawal.effect == "superseded" and withdrawal.delivery is not None:
+            self.withdrawn(withdrawal.delivery)
+        return withdrawal
+
+    def withdrawn(self, delivery: Delivery) -> None:
+        """Tell who waits for it that a delivery was ended by others than its worker."""
+        self.outbound.announcer.told()
+        self._moved_on(delivery)
+        line = self._lines.get(delivery.tenant)
+        if line is not None:
+            line.worker.wake()
 
     async def _end_leaving(self, grace: float) -> None:
         """Do not wait longer for replaced lines than for those in force."""
@@ -170,11 +207,12 @@ class Runtime:
         concurrency = tenant.config.delivery.concurrency
         source = build_source(tenant, self._surroundings)
         destination = build_destination(tenant, self._surroundings)
-        probe_every = _millis(self.config.bridge.blocked.probe)
+        watch = watch_rules(tenant)
+        probe_every = millis(self.config.bridge.blocked.probe)
         gates = Gates(
             self.clock, probe_every, lambda block, begins: self._blocked(BlockEvent(tenant.id, block, begins))
         )
-        lane = Lane(tenant.id, source, destination, tenant.mappings, gates)
+        lane = Lane(tenant.id, source, destination, {} if watch else tenant.mappings, gates, watch=watch)
         policy = RunnerPolicy(
             self._policy.clock,
             self._policy.new_id,
@@ -184,7 +222,7 @@ class Runtime:
         worker = LaneWorker(
             lane,
             self.ledger,
-            DeliveryRunner(self.ledger, policy),
+            DeliveryRunner(self.ledger, policy, self.outbound.announcer),
             self.clock,
             capacity=concurrency * SPARE_DELIVERIES,
             listener=self._moved_on,
@@ -196,33 +234,48 @@ class Runtime:
             policy,
             self._ticker,
             worker.wake,
-            every=_millis(tenant.config.source.poll_every),
+            every=millis(tenant.config.source.poll_every) if tenant.config.source.is_polled else None,
         )
-        return TenantLine(tenant, lane, worker, schedule)
+        return TenantLine(tenant, lane, worker, schedule, self._sweeps(tenant, worker))
+
+    def _sweeps(self, tenant: Tenant, worker: LaneWorker) -> SweepSchedule | None:
+        sweeping = tenant.config.source.sweeping
+        if sweeping is None:
+            return None
+        every, lookback = map(millis, sweeping)
+        return SweepSchedule(
+            tenant.id, self.ledger, self.clock, self._ticker, worker.wake, every=every, lookback=lookback
+        )
 
     async def _start(self, line: TenantLine) -> None:
         line.worker.start()
         await line.schedule.start()
+        if line.sweeps is not None:
+            line.sweeps.start()
         line.verification = asyncio.create_task(self._verify(line), name=f"verify {line.tenant.id}")
 
     async def _stop(self, line: TenantLine, grace: float) -> None:
         await line.schedule.stop()
+        if line.sweeps is not None:
+            await line.sweeps.stop()
         if line.verification is not None:
             line.verification.cancel()
             await asyncio.gather(line.verification, return_exceptions=True)
         await line.worker.stop(grace)
-        await line.lane.source.close()
-        await line.lane.destination.close()
+        await line.lane.close()
 
     async def _remap(self, line: TenantLine, tenant: Tenant) -> None:
         line.tenant = tenant
-        line.lane.remap(tenant.mappings)
+        if not line.lane.managed:
+            line.lane.remap(tenant.mappings)
         await self._keep_mappings(tenant)
         line.verification = asyncio.create_task(self._verify(line), name=f"verify {tenant.id}")
         line.worker.wake()
 
     async def _keep_mappings(self, tenant: Tenant) -> None:
         """Store the mappings' texts, and look again at what an older version of them refused."""
+        if tenant.config.delivery.mode == "managed":
+            return
         now = self.clock()
         for schema, mapping in tenant.mappings.items():
             await self.ledger.store_mapping(mapping.digest, mapping.name, mapping.text, now)
@@ -240,7 +293,7 @@ class Runtime:
 
     def _moved_on(self, delivery: Delivery) -> None:
         self.waiters.moved_on(delivery)
-        self._observers.delivery(delivery)
+        self.observers.delivery(delivery)
 
     def _blocked(self, event: BlockEvent) -> None:
         """Tell of a block that begins or ends, once each."""
@@ -250,11 +303,8 @@ class Runtime:
             log.warning("tenant %s: its %s is blocked: %s [%s]", event.tenant, what, block.message, block.code)
         else:
             log.info("tenant %s: its %s is open again", event.tenant, what)
-        self._observers.block(event)
+        self.observers.block(event)
+        self.outbound.blocked(event.tenant, block, begins=event.begins)
         line = self._lines.get(event.tenant)
         if line is not None:
             line.worker.wake()
-
-
-def _millis(duration: timedelta) -> Millis:
-    return round(duration.total_seconds() * 1000)

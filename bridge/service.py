@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from bridge.delivery.model import Attempt, Delivery, DeliveryFilter, DeliveryPage, Millis, RequestRecord, State
+from bridge.events.model import Endpoint
 from bridge.ledger.protocol import Ledger, PollState
 from bridge.pipeline.gates import Block
 from bridge.pipeline.poller import PollReport
@@ -18,6 +19,8 @@ LONGEST_WAIT = 60.0
 """Seconds that a caller may wait for a delivery to end."""
 
 BULK_PAGE = 200
+
+DOCUMENT_GONE = "document_gone"
 
 
 class NotFoundError(Exception):
@@ -136,16 +139,29 @@ class Service:
     async def poll(self, tenant: str) -> PollReport:
         """Read the tenant's outbox now, or join the poll under way.
 
-        Raises ``PollRunningError`` when another process polls, and what the source raises.
+        Raises ``PollRunningError`` when another process polls, ``OutboxAbsentError`` for a tenant whose documents come
+        by calls, and what the source raises.
         """
         return await self._line(tenant).schedule.poll_now()
 
-    async def deliver(self, tenant: str, document_id: str, *, wait: float = 0, force: bool = False) -> Delivery:
-        """Deliver one document because a person asked; return its newest delivery after at most ``wait`` seconds."""
+    async def deliver(
+        self,
+        tenant: str,
+        document_id: str,
+        *,
+        wait: float = 0,
+        force: bool = False,
+        resume: Endpoint | None = None,
+    ) -> Delivery:
+        """Deliver one document because a person asked; return its newest delivery after at most ``wait`` seconds.
+
+        ``resume`` is told once, when the document rests. Raises ``NotFoundError`` for a document of which the source
+        said meanwhile that it has none such, and that was never delivered.
+        """
         line = self._line(tenant)
         runtime = self._runtime
         delivery = await self._ledger.deliver_now(
-            tenant, Listing(document_id), runtime.clock(), new_id=runtime.new_id, force=force
+            tenant, Listing(document_id), runtime.clock(), new_id=runtime.new_id, force=force, resume=resume
         )
         line.worker.wake()
         loop = asyncio.get_running_loop()
@@ -154,10 +170,16 @@ class Service:
             # Looked at once a second as well, for the end may have come before the wait began, or in another process.
             await runtime.waiters.wait(delivery.id, min(left, 1.0))
             delivery = await self._newest(tenant, document_id) or delivery
+        if delivery.at_rest and _never_was(delivery):
+            raise NotFoundError(document_id)
         return delivery
 
     async def preview(self, tenant: str, document_id: str) -> Preview:
-        """Tell what a delivery would do. Raises ``NotFoundError`` when the source has no such document."""
+        """Tell what a delivery would do.
+
+        Raises ``NotFoundError`` when the source has no such document, and ``UnsupportedError`` (``managed_mode``) when
+        the source delivers by its own means.
+        """
         line = self._line(tenant)
         newest = await self._newest(tenant, document_id)
         known = KnownRow()
@@ -229,3 +251,9 @@ class Service:
         if delivery is None or delivery.tenant != tenant:
             raise NotFoundError(delivery_id)
         return delivery
+
+
+def _never_was(delivery: Delivery) -> bool:
+    """Tell whether the source did not have the document, and nothing is known of a time when it had."""
+    gone = delivery.error is not None and delivery.error.code == DOCUMENT_GONE
+    return gone and delivery.revision is None and delivery.record_id is None

@@ -11,17 +11,19 @@ from random import Random
 from bridge.config.loaded import LoadedConfig
 from bridge.config.watch import ConfigWatcher, OnChange
 from bridge.delivery.retry import RetrySchedule
+from bridge.events.outbound import Outbound, OutboundPolicy
 from bridge.http.keys import keys_of
 from bridge.http.server import HttpServer
+from bridge.http.use_cases import use_cases
 from bridge.ids import new_delivery_id, now_millis
 from bridge.ledger.open import open_ledger
 from bridge.ledger.protocol import Ledger
 from bridge.log import configure, redaction
 from bridge.metrics import Metrics
-from bridge.pipeline.runner import RunnerPolicy
+from bridge.pipeline.policy import RunnerPolicy
 from bridge.runtime import Observers, Runtime
 from bridge.schedule.retention import Retention
-from bridge.service import Service
+from bridge.sealing import Sealer
 from connectors.building import Surroundings
 from connectors.egress import GuardedSessions
 from connectors.files import FileFetcher
@@ -42,23 +44,57 @@ def runner_policy(config: LoadedConfig) -> RunnerPolicy:
 
 @asynccontextmanager
 async def running(
-    config: LoadedConfig, ledger: Ledger, observers: Observers, observe_request: Observer
+    config: LoadedConfig,
+    ledger: Ledger,
+    observers: Observers,
+    observe_request: Observer,
+    *,
+    sealer: Sealer | None = None,
 ) -> AsyncIterator[Runtime]:
-    """Put the tenants together on an open ledger; nothing is started. Closes the connections at the end."""
-    async with connections(config, observe_request) as surroundings:
-        yield Runtime(config, ledger, surroundings, runner_policy(config), observers)
+    """Put the tenants together on an open ledger; nothing is started. Closes the connections at the end.
+
+    Without a ``sealer`` the ledger's endpoints are sealed with a key that is gone with this process.
+    """
+    async with (
+        guarded_sessions(config) as guarded,
+        connections(config, observe_request, guarded) as surroundings,
+    ):
+        policy = runner_policy(config)
+        outbound = Outbound(
+            config,
+            ledger,
+            sealer or Sealer.passing(),
+            guarded,
+            OutboundPolicy(policy.clock, policy.rng),
+            observers.message,
+        )
+        yield Runtime(config, ledger, surroundings, policy, observers, outbound)
 
 
 @asynccontextmanager
-async def connections(config: LoadedConfig, observe_request: Observer) -> AsyncIterator[Surroundings]:
-    """Open what every connector of a process shares, and close it at the end."""
-    session = open_session(config.ca_path)
+async def connections(
+    config: LoadedConfig, observe_request: Observer, guarded: GuardedSessions | None = None
+) -> AsyncIterator[Surroundings]:
+    """Open what every connector of a process shares, and close it at the end.
+
+    ``guarded`` is the way to addresses that others named; one of its own is opened when none is given.
+    """
+    async with AsyncExitStack() as stack:
+        session = open_session(config.ca_path)
+        stack.push_async_callback(close_session, session)
+        if guarded is None:
+            guarded = await stack.enter_async_context(guarded_sessions(config))
+        yield Surroundings(session, Paces(), config.ca_path, observe_request, FileFetcher(guarded))
+
+
+@asynccontextmanager
+async def guarded_sessions(config: LoadedConfig) -> AsyncIterator[GuardedSessions]:
+    """Open the way to addresses that others named, and close it at the end."""
     guarded = GuardedSessions(config.bridge.allow_hosts, config.ca_path)
     try:
-        yield Surroundings(session, Paces(), config.ca_path, observe_request, FileFetcher(guarded))
+        yield guarded
     finally:
         await guarded.close()
-        await close_session(session)
 
 
 @asynccontextmanager
@@ -76,9 +112,12 @@ async def serving(
     async with AsyncExitStack() as stack:
         ledger = await open_ledger(config.bridge.store, folder=config.folder)
         stack.push_async_callback(ledger.close)
-        observers = Observers(metrics.delivery_moved_on, metrics.blocked)
-        runtime = await stack.enter_async_context(running(config, ledger, observers, metrics.observe_request))
-        server.attach(Service(runtime, ledger), keys_of(config), opened=False)
+        observers = Observers(metrics.delivery_moved_on, metrics.blocked, metrics.message_tried, metrics.hook_taken)
+        sealer = Sealer.beside(config.ledger_path)
+        runtime = await stack.enter_async_context(
+            running(config, ledger, observers, metrics.observe_request, sealer=sealer)
+        )
+        server.attach(use_cases(runtime, ledger), keys_of(config), opened=False)
         await runtime.start()
         server.open()
         stack.push_async_callback(runtime.stop, STOP_GRACE)

@@ -5,7 +5,7 @@ Moments are UTC, ISO 8601 with milliseconds and ``Z``. A value that is not known
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
@@ -15,6 +15,12 @@ from mappings.plan import Problem
 
 encode = msgspec.json.Encoder(decimal_format="number").encode
 """Write any shape as JSON; a ``Decimal`` becomes a number with its own digits."""
+
+encode_sorted = msgspec.json.Encoder(decimal_format="number", order="sorted").encode
+"""Write any shape so that equal ones are the same bytes."""
+
+Moment = Annotated[str, msgspec.Meta(extra_json_schema={"format": "date-time"})]
+"""A moment as ``timestamp`` writes it."""
 
 
 def timestamp(moment: Millis) -> str:
@@ -73,17 +79,17 @@ class DeliveryShape(msgspec.Struct, frozen=True, kw_only=True):
     error: ReasonShape | None
     problems: tuple[ProblemShape, ...]
     mapping: MappingShape | None
-    next_attempt_at: str | None
-    created_at: str
-    updated_at: str
+    next_attempt_at: Moment | None
+    created_at: Moment
+    updated_at: Moment
 
 
 class AttemptShape(msgspec.Struct, frozen=True):
     """One try of a delivery that had an outcome."""
 
     number: int
-    started_at: str
-    ended_at: str
+    started_at: Moment
+    ended_at: Moment
     outcome: str
     code: str | None
     message: str | None
@@ -103,7 +109,7 @@ class RequestShape(msgspec.Struct, frozen=True):
     purpose: str
     method: str
     url: str
-    sent_at: str
+    sent_at: Moment
     status: int | None
     ms: int | None
     peer_request_id: str | None

@@ -7,7 +7,7 @@ from typing import Literal
 import msgspec
 
 from bridge.service import TenantStatus
-from bridge.shapes import ReasonShape, timestamp, timestamp_or_none
+from bridge.shapes import Moment, ReasonShape, timestamp, timestamp_or_none
 from mappings.findings import Finding
 
 
@@ -30,15 +30,15 @@ class BlockShape(msgspec.Struct, frozen=True):
     schema: str | None
     code: str
     message: str
-    since: str
-    next_probe_at: str
+    since: Moment
+    next_probe_at: Moment
 
 
 class PollShape(msgspec.Struct, frozen=True):
     """When the outbox was read last, and last read well; ``error`` is why the last poll did not go well."""
 
-    finished_at: str | None
-    succeeded_at: str | None
+    finished_at: Moment | None
+    succeeded_at: Moment | None
     error: ReasonShape | None
 
 
@@ -60,7 +60,7 @@ class TenantShape(msgspec.Struct, frozen=True):
     mappings: tuple[CheckedMappingShape, ...]
     in_progress: int
     deliveries: Mapping[str, int]
-    oldest_queued_at: str | None
+    oldest_queued_at: Moment | None
 
 
 def tenant_shape(status: TenantStatus) -> TenantShape:

@@ -8,7 +8,7 @@ from bridge.ids import now_millis
 from bridge.pipeline.gates import Gates
 from bridge.pipeline.lane import Lane
 from bridge.serving import connections
-from bridge.wiring import build_destination, build_source
+from bridge.wiring import build_destination, build_source, watch_rules
 
 _NO_PROBES = 30_000
 
@@ -23,12 +23,11 @@ async def lanes(config: LoadedConfig) -> AsyncIterator[Callable[[Tenant], Lane]]
             source = build_source(tenant, surroundings)
             destination = build_destination(tenant, surroundings)
             gates = Gates(now_millis, _NO_PROBES, lambda *_: None)
-            opened.append(Lane(tenant.id, source, destination, tenant.mappings, gates))
+            opened.append(Lane(tenant.id, source, destination, tenant.mappings, gates, watch=watch_rules(tenant)))
             return opened[-1]
 
         try:
             yield lane
         finally:
             for each in opened:
-                await each.source.close()
-                await each.destination.close()
+                await each.close()

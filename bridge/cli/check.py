@@ -132,6 +132,8 @@ async def _check_tenant(lane: "Lane", tenant: "Tenant") -> list[_Answer]:
 
 
 async def _check_destination(lane: "Lane", tenant: "Tenant") -> list[_Answer]:
+    if lane.managed:
+        return []
     what = f"destination {lane.destination.kind}"
     login = await _probe(lane.destination, what, "lets us in")
     if not login.good:

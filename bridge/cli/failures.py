@@ -51,6 +51,7 @@ def guarded(command: Callable[P, None]) -> Callable[P, None]:
 
 def _explained(error: Exception) -> int | None:
     """Tell a person what is wrong, on stderr; return the exit code, None for what nobody foresaw."""
+    from bridge.actions import ActionError
     from bridge.cli.findings import print_findings, summary
     from bridge.cli.terminal import complain
     from bridge.ledger.protocol import LedgerError, LedgerStoreError
@@ -69,7 +70,7 @@ def _explained(error: Exception) -> int | None:
         case LedgerStoreError() | NotAvailableError():
             complain(str(error))
             return MISUSED
-        case LedgerError(code=code) | OutcomeError(code=code):
+        case ActionError(code=code) | LedgerError(code=code) | OutcomeError(code=code):
             complain(f"{error} [{code}]")
             return FAILED
         case OSError():

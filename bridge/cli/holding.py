@@ -8,6 +8,7 @@ from bridge.delivery.model import Delivery
 from bridge.ledger.open import open_ledger
 from bridge.ledger.protocol import Ledger
 from bridge.runtime import Observers, Runtime
+from bridge.sealing import Sealer
 from bridge.serving import STOP_GRACE, running
 
 
@@ -30,7 +31,8 @@ async def taken_up(
     ``moved_on`` is called with a delivery each time that its way ends or pauses.
     """
     observers = Observers(moved_on, lambda _: None)
-    async with running(config, ledger, observers, lambda *_: None) as runtime:
+    sealer = Sealer.beside(config.ledger_path)
+    async with running(config, ledger, observers, lambda *_: None, sealer=sealer) as runtime:
         try:
             await runtime.take_up()
             yield runtime

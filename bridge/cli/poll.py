@@ -72,6 +72,8 @@ async def _poll_here(config: "LoadedConfig", tenant: "Tenant", ledger: "Ledger")
             polled = await _read_outbox(line)
             shown.now("delivering …")
             await line.worker.run_until_idle()
+            shown.now("telling the subscribers …")
+            await runtime.outbound.sender.run_until_idle()
         blocks = line.lane.gates.blocks()
         for block in blocks:
             report(False, f"{tenant.id}: its {block.side} is blocked: {block.message} [{block.code}]")
@@ -85,6 +87,9 @@ async def _read_outbox(line: "TenantLine") -> bool:
     from connectors.outcome import OutcomeError
 
     tenant = line.tenant.id
+    if not line.tenant.config.source.is_polled:
+        _tell_unpolled(tenant)
+        return True
     try:
         polled = await line.schedule.poll_now()
     except PollRunningError:
@@ -97,6 +102,10 @@ async def _read_outbox(line: "TenantLine") -> bool:
     if not polled.complete:
         report(False, f"{tenant}: the source keeps refusing its own cursors; what was seen so far is taken in")
     return polled.complete
+
+
+def _tell_unpolled(tenant: str) -> None:
+    report(None, f"{tenant}: nothing is polled, since calls bring its documents in")
 
 
 def _tell_polled(tenant: str, seen: int, queued: int, *, cursor_reset: bool) -> None:
@@ -127,9 +136,12 @@ async def _poll_there(config: "LoadedConfig", tenant: "Tenant") -> bool:
 
     async with remote_bridge(config, tenant) as remote:
         started = now_millis()
-        with progress(f"the service reads the outbox of {tenant.id} …"):
-            polled = await remote.post("tenants", tenant.id, "poll")
-        _tell_polled(tenant.id, polled["seen"], polled["queued"], cursor_reset=polled["cursor_reset"])
+        if tenant.config.source.is_polled:
+            with progress(f"the service reads the outbox of {tenant.id} …"):
+                polled = await remote.post("tenants", tenant.id, "poll")
+            _tell_polled(tenant.id, polled["seen"], polled["queued"], cursor_reset=polled["cursor_reset"])
+        else:
+            _tell_unpolled(tenant.id)
         reader = await open_reader(config.bridge.store, folder=config.folder)
         try:
             return await _follow(remote, reader, tenant.id, started)

@@ -24,8 +24,14 @@ def tell(delivery: Delivery) -> None:
     """Print what became of a delivery, and every problem of the document."""
     reason = f": {why(delivery)}" if delivery.error else ""
     match delivery.state:
+        case State.SUCCEEDED if delivery.record_id is None:
+            report(True, f"{delivery.document_id}: delivered")
         case State.SUCCEEDED:
             report(True, f"{delivery.document_id}: {delivery.operation or 'delivered'}, row {delivery.record_id}")
+        case State.QUEUED if _is_watched(delivery):
+            report(
+                None, f"{delivery.document_id}: on its way at the source, looked at {moment(delivery.due_at)}{reason}"
+            )
         case State.QUEUED | State.WORKING:
             report(None, f"{delivery.document_id}: waits until {moment(delivery.due_at)}{reason}")
         case _ if len(delivery.problems) > 1:
@@ -43,5 +49,9 @@ def counted(deliveries: Iterable[Delivery]) -> str:
 
 
 def all_well(deliveries: Iterable[Delivery]) -> bool:
-    """Tell whether every one of these got where it should."""
-    return all(delivery.state in _GOOD for delivery in deliveries)
+    """Tell whether every one of these got where it should, or is on its way there at the source."""
+    return all(delivery.state in _GOOD or _is_watched(delivery) for delivery in deliveries)
+
+
+def _is_watched(delivery: Delivery) -> bool:
+    return delivery.state is State.QUEUED and delivery.watch is not None and delivery.watch.taken

@@ -9,6 +9,7 @@ ENDPOINT_NO_ANSWER: Final = "endpoint_no_answer"
 ENDPOINT_NOT_WAITING: Final = "endpoint_not_waiting"
 ENDPOINT_REDIRECTED: Final = "endpoint_redirected"
 ENDPOINT_REFUSED: Final = "endpoint_refused"
+ENDPOINT_STARTING: Final = "endpoint_starting"
 ENDPOINT_THROTTLED: Final = "endpoint_throttled"
 ENDPOINT_UNREACHABLE: Final = "endpoint_unreachable"
 ENDPOINT_UNREADABLE: Final = "endpoint_unreadable"
@@ -39,6 +40,10 @@ MESSAGE_CODES: Final[Mapping[str, tuple[str, str]]] = {
     ENDPOINT_REFUSED: (
         "The endpoint answered with a status that is no success.",
         "Look at the endpoint's own log: its secret, its path, whether its flow is active.",
+    ),
+    ENDPOINT_STARTING: (
+        "The endpoint is an n8n that starts: it takes nothing yet, whatever the status of its answer.",
+        "Nothing: the message is sent again.",
     ),
     ENDPOINT_THROTTLED: ("The endpoint asked for a pause.", "Nothing: its messages wait for as long as it asked."),
     ENDPOINT_UNREACHABLE: (

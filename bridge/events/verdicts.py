@@ -13,6 +13,7 @@ from bridge.events.codes import (
     ENDPOINT_NOT_WAITING,
     ENDPOINT_REDIRECTED,
     ENDPOINT_REFUSED,
+    ENDPOINT_STARTING,
     ENDPOINT_THROTTLED,
     ENDPOINT_UNREACHABLE,
 )
@@ -29,6 +30,11 @@ LONGEST_PAUSE: Final[Millis] = 24 * 60 * 60 * 1000
 """Milliseconds that it is left alone at most."""
 
 _STILL_RUNNING = "is running already"
+_STARTING: Final = ((200, "n8n is starting up"), (404, "Cannot POST "))
+"""What n8n answers to every call before it takes any: first the one, then, for a moment, the other."""
+
+_UNTOUCHED: Final = frozenset({None, ENDPOINT_NOT_WAITING, ENDPOINT_STARTING, ENDPOINT_THROTTLED, ENDPOINT_UNREACHABLE})
+"""How an earlier try may have ended that has surely not set a flow going."""
 
 
 class Outcome(StrEnum):
@@ -58,7 +64,11 @@ def judge(
     """
     resume = endpoint.origin is Origin.RESUME
     status = reply.status
-    if status is not None and (200 <= status < 300 or (resume and _is_done(message, reply))):
+    if (
+        status is not None
+        and not _is_starting(reply)
+        and (200 <= status < 300 or (resume and _is_done(message, reply)))
+    ):
         return Verdict(Outcome.SENT, _ended(message, MessageState.SENT, now, status, None))
     if status == 410 and not resume:
         return Verdict(Outcome.GONE, _ended(message, MessageState.FAILED, now, status, ENDPOINT_GONE))
@@ -92,6 +102,11 @@ def health_after(endpoint: Endpoint, since: Millis | None, outcome: Outcome, now
     return None
 
 
+def _is_starting(reply: Reply) -> bool:
+    """Tell whether the answer is that of an n8n on its way up, which has not taken the message."""
+    return any(reply.status == status and text in reply.text for status, text in _STARTING)
+
+
 def _is_done(message: Message, reply: Reply) -> bool:
     return reply.status in {404, 409, 410} and not _not_waiting(message, reply)
 
@@ -102,11 +117,19 @@ def _not_waiting(message: Message, reply: Reply) -> bool:
     n8n answers 409 for a flow that was resumed and for one on its way to its Wait node, and only the text differs. A
     flow that may have got an earlier try runs because of that one.
     """
-    untouched = message.error in {None, ENDPOINT_NOT_WAITING, ENDPOINT_UNREACHABLE, ENDPOINT_THROTTLED}
+    untouched = message.error in {
+        None,
+        ENDPOINT_NOT_WAITING,
+        ENDPOINT_STARTING,
+        ENDPOINT_UNREACHABLE,
+        ENDPOINT_THROTTLED,
+    }
     return reply.status == 409 and untouched and _STILL_RUNNING in reply.text
 
 
 def _refusal(message: Message, reply: Reply, *, resume: bool) -> str:
+    if _is_starting(reply):
+        return ENDPOINT_STARTING
     if resume and _not_waiting(message, reply):
         return ENDPOINT_NOT_WAITING
     return ENDPOINT_REDIRECTED if reply.status is not None and 300 <= reply.status < 400 else ENDPOINT_REFUSED

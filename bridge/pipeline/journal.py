@@ -3,6 +3,8 @@
 from collections.abc import Callable
 
 from bridge.delivery.model import Attempt, Delivery, Millis, RequestRecord
+from bridge.events.announcing import Announcer
+from bridge.events.model import Event
 from bridge.ledger.protocol import Ledger, Save
 from connectors.ports import OutgoingRequest, RequestOutcome
 
@@ -12,11 +14,20 @@ class DeliveryJournal:
 
     ``stage`` takes the next state; it becomes durable with the next mutating request's ``opening`` or with ``commit``.
     So one transaction holds what a step found out and the request that the next one sends. ``submitted`` is the state
-    that was given to the ledger last.
+    that was given to the ledger last. An end goes into the ledger together with the event that tells it.
     """
 
-    def __init__(self, ledger: Ledger, delivery: Delivery, clock: Callable[[], Millis], lease: Millis) -> None:
+    def __init__(
+        self,
+        ledger: Ledger,
+        delivery: Delivery,
+        clock: Callable[[], Millis],
+        lease: Millis,
+        announcer: Announcer | None = None,
+    ) -> None:
         self._ledger = ledger
+        self._announcer = announcer
+        self._stored = delivery.state
         self._clock = clock
         self._lease = lease
         self._attempt: Attempt | None = None
@@ -38,7 +49,17 @@ class DeliveryJournal:
         requests, self._unsaved = tuple(self._unsaved.values()), {}
         attempt, self._attempt = self._attempt, None
         self.submitted = self.delivery
-        await self._ledger.save(Save(self.delivery, requests, attempt, successor))
+        event = self.event(successor=successor is not None)
+        await self._ledger.save(Save(self.delivery, requests, attempt, successor, event))
+        self._stored = self.submitted.state
+        if event is not None and self._announcer is not None:
+            self._announcer.told()
+
+    def event(self, *, successor: bool = False) -> Event | None:
+        """Return what the delivery, as it is now, is to others once it is stored."""
+        if self._announcer is None:
+            return None
+        return self._announcer.of_save(self._stored, self.delivery, successor=successor)
 
     async def opening(self, request: OutgoingRequest) -> None:
         """Write a request down; durable on return when it is a mutating one."""

@@ -2,18 +2,19 @@
 
 import asyncio
 import logging
-from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from random import Random
 
 from bridge.delivery import transitions
+from bridge.delivery.managed import MANAGED_PUSH_FAILED
 from bridge.delivery.model import Delivery, MappingRef, Millis, State, Step
-from bridge.delivery.retry import RetrySchedule
+from bridge.events.announcing import Announcer
+from bridge.events.model import Event
 from bridge.ledger.protocol import LeaseLostError, Ledger, LedgerError, Save
 from bridge.pipeline.gates import Side
 from bridge.pipeline.journal import DeliveryJournal
 from bridge.pipeline.lane import MAPPING_MISMATCH, Lane
+from bridge.pipeline.managed import ManagedWay, is_managed
+from bridge.pipeline.policy import RunnerPolicy
 from connectors.outcome import BlockedError, ConflictError, OutcomeError, RejectedError, SkippedError, TransientError
 from connectors.ports import DocumentKey, KnownRow, Report
 from mappings.compiled import CompiledMapping
@@ -31,29 +32,21 @@ NO_MAPPING = "no_mapping"
 _REPORTED = {State.SUCCEEDED: "succeeded", State.FAILED: "failed", State.SKIPPED: "skipped"}
 
 
-@dataclass(frozen=True, slots=True)
-class RunnerPolicy:
-    """What decides about time and chance. ``clock`` gives milliseconds since the epoch."""
-
-    clock: Callable[[], Millis]
-    new_id: Callable[[], str]
-    rng: Random
-    schedule: RetrySchedule
-
-
 class NotJournalledError(Exception):
-    """The ledger refused an entry; ``delivery`` is what is to be stored once it takes entries again."""
+    """The ledger refused an entry; ``delivery`` and ``event`` are to be stored once it takes entries again."""
 
-    def __init__(self, delivery: Delivery, cause: LedgerError) -> None:
+    def __init__(self, delivery: Delivery, event: Event | None, cause: LedgerError) -> None:
         super().__init__(str(cause))
         self.delivery = delivery
+        self.event = event
 
 
 class DeliveryRunner:
     """Takes claimed deliveries as far as they go. One instance serves every tenant."""
 
-    def __init__(self, ledger: Ledger, policy: RunnerPolicy) -> None:
+    def __init__(self, ledger: Ledger, policy: RunnerPolicy, announcer: Announcer | None = None) -> None:
         self._ledger = ledger
+        self._announcer = announcer
         self._policy = policy
         self._pinned: dict[str, CompiledMapping] = {}
 
@@ -64,17 +57,23 @@ class DeliveryRunner:
         ledger took no more entries: then nothing further was sent.
         """
         started_at = self._policy.clock()
-        journal = DeliveryJournal(self._ledger, delivery, self._policy.clock, LEASE)
+        journal = DeliveryJournal(self._ledger, delivery, self._policy.clock, LEASE, self._announcer)
         try:
             await self._advance_or_stumble(lane, journal, started_at)
         except LedgerError as error:
             if isinstance(error, LeaseLostError):
                 raise
-            raise NotJournalledError(journal.delivery, error) from error
+            raise NotJournalledError(journal.delivery, journal.event(), error) from error
         except asyncio.CancelledError:
             await asyncio.shield(self._hand_back(journal))
             raise
         return journal.delivery
+
+    async def hand_back_late(self, staged: NotJournalledError) -> None:
+        """Store what the ledger did not take when it was found out, and give the lease up. Raises ``LedgerError``."""
+        await self._ledger.save(Save(transitions.hand_back(staged.delivery, self._policy.clock()), event=staged.event))
+        if staged.event is not None and self._announcer is not None:
+            self._announcer.told()
 
     async def _hand_back(self, journal: DeliveryJournal) -> None:
         """Give the lease up early. What was staged and not yet journalled is left out: it is found out again."""
@@ -96,6 +95,9 @@ class DeliveryRunner:
             if journal.delivery.state.ended:
                 await self._recheck_failed(lane, journal, unforeseen(error))
                 return
+            if is_managed(lane, journal.delivery):
+                await ManagedWay(lane, journal, self._policy).failed(unforeseen(error))
+                return
             await self._failed(journal, unforeseen(error), started_at)
             if journal.delivery.state is State.WORKING:  # the schedule is used up: what is left is the report
                 await journal.commit(transitions.hand_back(journal.delivery, self._policy.clock()))
@@ -103,6 +105,9 @@ class DeliveryRunner:
     async def _advance(self, lane: Lane, journal: DeliveryJournal, started_at: Millis) -> None:
         if journal.delivery.state.ended:
             await self._recheck(lane, journal)
+            return
+        if is_managed(lane, journal.delivery):
+            await ManagedWay(lane, journal, self._policy).advance()
             return
         late = journal.delivery.step is Step.REPORT
         if not late:
@@ -118,7 +123,7 @@ class DeliveryRunner:
         try:
             document = await lane.source.fetch(delivery.listing, journal)
             lane.gates.clear(Side.SOURCE)
-            if (gone := _gone_back(lane, document)) is not None or document is None:
+            if (gone := lane.gone_back(document)) is not None or document is None:
                 turn = transitions.supersede(delivery, *(gone or ("", "")), policy.clock(), started_at)
                 journal.stage(turn.delivery, turn.attempt)
                 await journal.commit()
@@ -180,13 +185,13 @@ class DeliveryRunner:
         try:
             document = await lane.source.fetch(delivery.listing, journal)
             lane.gates.clear(Side.SOURCE)
-            if document is None or _gone_back(lane, document) is not None:
+            if document is None or lane.gone_back(document) is not None:
                 await journal.commit(transitions.settle(delivery))
             elif self._is_news(delivery, document):
                 following = transitions.successor(delivery, policy.new_id(), policy.clock())
                 await journal.commit(transitions.settle(delivery), successor=following)
-            elif delivery.state is State.SUCCEEDED and delivery.callback is not None and _listed_since(delivery):
-                await lane.source.report(delivery.document_id, delivery.callback, journal)
+            elif not lane.managed and _report_may_be_lost(delivery):
+                await lane.source.report(delivery.document_id, delivery.callback or b"", journal)
                 await journal.commit(transitions.settle(journal.delivery))
             elif self._deserves_another_try(lane, delivery, document):
                 await journal.commit(transitions.afresh(delivery, policy.clock()))
@@ -265,8 +270,15 @@ class DeliveryRunner:
         mapping = lane.mappings.get(document.schema)
         if (mapping.digest if mapping else None) != (delivery.mapping.digest if delivery.mapping else None):
             return True
+        if delivery.error is not None and delivery.error.code == MANAGED_PUSH_FAILED:
+            return False
         # Without problems it was the schedule that ended: another listing begins it anew, our own second look does not.
         return delivery.state is State.FAILED and not delivery.problems and _listed_since(delivery)
+
+
+def _report_may_be_lost(delivery: Delivery) -> bool:
+    """Tell whether the source lists a document that it was told of as delivered."""
+    return delivery.state is State.SUCCEEDED and delivery.callback is not None and _listed_since(delivery)
 
 
 def _listed_since(delivery: Delivery) -> bool:
@@ -297,17 +309,6 @@ def unforeseen(error: Exception) -> TransientError:
     return TransientError(
         "internal_error", f"The bridge met an unforeseen error ({type(error).__name__}); see its log."
     )
-
-
-def _gone_back(lane: Lane, document: Document | None) -> tuple[str, str] | None:
-    if document is None:
-        return "document_gone", "The source no longer has the document."
-    if not lane.source.is_deliverable(document.status):
-        return (
-            "back_in_review",
-            f"The document is {document.status} at the source; it is delivered once reviewed again.",
-        )
-    return None
 
 
 def _planned(mapping: CompiledMapping, document: Document) -> WritePlan:

@@ -6,8 +6,7 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from bridge.delivery.model import Delivery, Millis, Step
-from bridge.delivery.transitions import hand_back
-from bridge.ledger.protocol import ClaimFilter, LeaseLostError, Ledger, LedgerError, Save
+from bridge.ledger.protocol import ClaimFilter, LeaseLostError, Ledger, LedgerError
 from bridge.pipeline.gates import Block, Side
 from bridge.pipeline.lane import Lane
 from bridge.pipeline.runner import LEASE, DeliveryRunner, NotJournalledError
@@ -152,21 +151,21 @@ class LaneWorker:
         try:
             last = await self._runner.run(self.lane, delivery)
         except LeaseLostError:
-            log.warning("delivery %s was claimed by another holder; this one leaves it alone", delivery.id)
+            log.info("delivery %s is left alone: it was withdrawn, or claimed by another holder", delivery.id)
         except NotJournalledError as error:
             log.error("delivery %s waits: the ledger takes no entries: %s", delivery.id, error)  # noqa: TRY400
-            await self._hand_back_when_possible(error.delivery)
+            await self._hand_back_when_possible(error)
         finally:
             self._running.pop(delivery.id, None)
             self._wakeup.set()
         self._listener(last)
 
-    async def _hand_back_when_possible(self, staged: Delivery) -> None:
+    async def _hand_back_when_possible(self, staged: NotJournalledError) -> None:
         """Store what was found out and could not be stored, as soon as the ledger takes entries again."""
         while not self._stopping:
             await asyncio.sleep(_LEDGER_PAUSE)
             try:
-                await self._ledger.save(Save(hand_back(staged, self._clock())))
+                await self._runner.hand_back_late(staged)
             except LeaseLostError:
                 return
             except LedgerError:

@@ -41,7 +41,7 @@ class Retention:
             requests_before=now - round(keep.requests.total_seconds() * 1000),
         )
         if any(removed.values()):
-            log.info("forgotten by age: %s", ", ".join(f"{count} {kind}" for kind, count in removed.items()))
+            log.info("forgotten by age: %s", ", ".join(f"{count} {kind}" for kind, count in removed.items() if count))
 
     async def _look(self) -> None:
         while True:

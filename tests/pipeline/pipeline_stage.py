@@ -10,13 +10,16 @@ from typing import Any
 from bridge.config.load import load_config
 from bridge.config.loaded import LoadedConfig
 from bridge.delivery.model import Delivery, DeliveryFilter, State
+from bridge.hooks import Hooks
 from bridge.ledger.open import temporary_ledger
 from bridge.ledger.protocol import Ledger
 from bridge.pipeline.poller import PollReport
+from bridge.review_actions import ReviewActions
 from bridge.runtime import BlockEvent, Observers, Runtime
 from bridge.sandbox import SandboxWorld
 from bridge.service import Service
 from bridge.serving import running
+from bridge.source_resources import Resources
 from connectors.numora.sandbox import SandboxDocument
 from connectors.numora.sandbox.samples import sample_documents, sample_invoices
 
@@ -33,6 +36,9 @@ class Stage:
     ledger: Ledger
     runtime: Runtime
     service: Service
+    actions: ReviewActions
+    resources: Resources
+    hooks: Hooks
     blocks: list[BlockEvent] = field(default_factory=list)
     moved: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -89,6 +95,32 @@ class Stage:
         await self.runtime.reconfigure(load_config(self.folder, {}), ())
 
 
+def managed(every: str = "20ms", deadline: str = "1h", more: str = "") -> Callable[[Path], None]:
+    """Return an edit that has Numora deliver every tenant's documents by its own means."""
+
+    def edit(folder: Path) -> None:
+        for file in (folder / "tenants").glob("*.yaml"):
+            text = file.read_text()
+            before, _, rest = text.partition("delivery: ")
+            keys = next(line for line in rest.splitlines() if line.startswith("api_keys:"))
+            delivery = f"delivery: {{mode: managed, watch: {{every: {every}, deadline: {deadline}}}}}\n"
+            file.write_text(f"{before}{more}{delivery}{keys}\n")
+
+    return edit
+
+
+def source_keys(*lines: str) -> Callable[[Path], None]:
+    """Return an edit that adds keys to every tenant's source."""
+
+    def edit(folder: Path) -> None:
+        for file in (folder / "tenants").glob("*.yaml"):
+            text = file.read_text()
+            added = "".join(f"  {line}\n" for line in lines)
+            file.write_text(text.replace("  kind: numora\n", f"  kind: numora\n{added}"))
+
+    return edit
+
+
 def states(deliveries: tuple[Delivery, ...]) -> list[State]:
     """Return the states, newest first."""
     return [delivery.state for delivery in deliveries]
@@ -108,11 +140,16 @@ async def staged(
     moved = asyncio.Event()
     observers = Observers(lambda _: moved.set(), blocks.append)
     async with temporary_ledger() as ledger, running(loaded, ledger, observers, lambda *_: None) as runtime:
-        stage = Stage(world, folder, loaded, ledger, runtime, Service(runtime, ledger), blocks, moved)
+        use_cases = Service(runtime, ledger), ReviewActions(runtime, ledger), Resources(runtime, ledger)
+        stage = Stage(world, folder, loaded, ledger, runtime, *use_cases, Hooks(runtime, ledger), blocks, moved)
         await runtime.start()
-        for tenant in runtime.lines:
-            await stage.poll(tenant)  # the poll of the start, so that none comes between a test's own
+        for tenant, line in runtime.lines.items():
+            if line.tenant.config.source.is_polled:
+                await stage.poll(tenant)  # the poll of the start, so that none comes between a test's own
         try:
             yield stage
         finally:
+            checks = [line.verification for line in runtime.lines.values() if line.verification is not None]
+            if checks:
+                await asyncio.wait(checks, timeout=1.0)  # so that no connection is just being made when it stops
             await runtime.stop(1.0)

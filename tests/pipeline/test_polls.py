@@ -15,8 +15,8 @@ from bridge.delivery.retry import RetrySchedule
 from bridge.ledger.open import temporary_ledger
 from bridge.pipeline.gates import Gates
 from bridge.pipeline.lane import Lane
+from bridge.pipeline.policy import RunnerPolicy
 from bridge.pipeline.poller import Poller
-from bridge.pipeline.runner import RunnerPolicy
 from bridge.sandbox import SandboxWorld
 from bridge.schedule.polls import PollSchedule
 from bridge.schedule.ticker import Ticker

@@ -131,7 +131,15 @@ class Explorer:
 
     def _check(self, folder: Path, places: tuple[str, ...]) -> None:
         stage, kind, document = self._stage, self._kind, self._document
-        expected = Expected(kind.tenant, document.id, kind.end, kind.content(document), kind.revisions, kind.callbacks)
+        expected = Expected(
+            kind.tenant,
+            document.id,
+            kind.end,
+            kind.content(document),
+            kind.revisions,
+            kind.callbacks,
+            runs=kind.runs,
+        )
         wrong = violations(stage.world, LedgerFacts.read(folder / "bridge.db"), [expected])
         effects = effects_of(stage.world)
         if self._baseline is None:

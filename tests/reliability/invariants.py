@@ -74,7 +74,8 @@ class Expected:
 
     ``content`` is None when there must be no row. ``revisions`` is how many contents of it were to be delivered one
     after the other: a row may be updated once for each after the first. ``callbacks`` is how many outcomes Numora must
-    have recorded; None takes any number from one. ``by_hand`` is set when a person asked for it once more.
+    have recorded; None takes any number from one. ``by_hand`` is set when a person asked for it once more. ``runs`` is
+    how often Numora must have been asked to deliver it by its own means, where that is how it is delivered.
     """
 
     tenant: str
@@ -84,6 +85,7 @@ class Expected:
     revisions: int = 1
     callbacks: int | None = None
     by_hand: bool = False
+    runs: int | None = None
 
 
 @dataclass(frozen=True)
@@ -208,6 +210,9 @@ def _of_document(world: SandboxWorld, ledger: LedgerFacts, one: Expected, rows: 
         return
     if newest["state"] != one.end or newest["due_at"] is not None:
         yield f"{one.id}: {newest['state']}, step {newest['step']}, where {one.end} and rest is expected"
+    if one.runs is not None:
+        yield from _runs(world, one, one.runs)
+        return
     if row is not None and newest["record_id"] != row.id:
         yield f"{one.id}: the ledger knows row {newest['record_id']}, and it is {row.id}"
     if one.end == "succeeded" and newest["operation"] not in {"created", "updated", "unchanged"}:
@@ -234,6 +239,19 @@ def _content(world: SandboxWorld, one: Expected, content: Content, row: Any) -> 
         yield f"{one.id}: a line too many: {dict(line)}"
     for line in (content.lines - lines).elements():
         yield f"{one.id}: a line is missing: {dict(line)}"
+
+
+def _runs(world: SandboxWorld, one: Expected, expected: int) -> Iterable[str]:
+    """Numora delivered it by its own means, as often as it was to and no oftener, and was told of nothing."""
+    workspace = world.workspace(one.tenant)
+    runs = sum(run.document_id == one.id for run in workspace.catalogue.runs.values())
+    if runs != expected:
+        yield f"{one.id}: Numora was asked {runs} times to deliver it, where {expected} are expected"
+    document = workspace.documents[one.id]
+    if document.status != f"push_{one.end}":
+        yield f"{one.id}: is {document.status} at Numora, where {one.end} is expected"
+    if document.callbacks:
+        yield f"{one.id}: {len(document.callbacks)} outcomes were reported, where none is expected"
 
 
 def _callbacks(world: SandboxWorld, one: Expected, newest: Mapping[str, Any], row: Any) -> Iterable[str]:

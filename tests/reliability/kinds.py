@@ -7,6 +7,7 @@ from typing import Any
 
 from bridge.sandbox import SandboxWorld
 from connectors.numora.sandbox.documents import SandboxDocument, Workspace
+from connectors.numora.sandbox.runs import DeliveryRoute, RunOutcome
 from connectors.numora.sandbox.samples import sample_document
 from tests.reliability.invariants import Content, End, content_of, lines_of
 
@@ -21,7 +22,7 @@ class Kind:
     With ``before``, the document as it is put in is delivered in peace, by a process of its own. Then ``story``
     happens, and what follows from it is what the crashes strike. ``end`` is what must have become of the document, with
     ``revisions`` contents delivered in all and ``callbacks`` outcomes reported. Numora lists a document that it took a
-    report of ``stale_polls`` times more.
+    report of ``stale_polls`` times more. Where Numora delivers by its own means, it is asked ``runs`` times in all.
     """
 
     name: str
@@ -34,6 +35,7 @@ class Kind:
     revisions: int = 1
     callbacks: int = 1
     stale_polls: int = 0
+    runs: int | None = None
 
     def content(self, document: SandboxDocument) -> Content | None:
         """Return what the row must hold in the end."""
@@ -105,6 +107,15 @@ def _reopened(workspace: Workspace, document: SandboxDocument, world: SandboxWor
     document.keep_row(stale_row)
 
 
+def _routed(outcome: RunOutcome) -> Story:
+    """Numora's own deliveries end so, once the document was read as pending."""
+
+    def story(workspace: Workspace, _: SandboxDocument, __: SandboxWorld) -> None:
+        workspace.route = DeliveryRoute("workflow", outcome)
+
+    return story
+
+
 def _and(*stories: Story) -> Story:
     def story(workspace: Workspace, document: SandboxDocument, world: SandboxWorld) -> None:
         for one in stories:
@@ -125,6 +136,15 @@ def _fault(sandbox: str, kind: str, path: str) -> Story:
 _CREATE = r"/numora_invoices$"
 _BATCH = r"/\$batch$"
 _CALLBACK = r"/delivery$"
+_DISPATCH = r"/dispatch$"
+
+
+def _managed(name: str, *stories: Story, end: End = "succeeded", runs: int = 1, before: bool = False) -> Kind:
+    """One that Numora delivers by its own means."""
+    outcome: RunOutcome = "failed" if end == "failed" else "succeeded"
+    story = _and(_routed(outcome), *stories)
+    return Kind(name, "managed", story, _receipt, end, before, row=False, callbacks=0, runs=runs)
+
 
 KINDS = (
     Kind("a receipt is created", "plain", _listed, _receipt),
@@ -165,6 +185,10 @@ KINDS = (
         callbacks=2,
     ),
     Kind("the answer to a callback is lost", "plain", _fault("numora", "reset_after", _CALLBACK), _receipt),
+    _managed("a receipt is dispatched"),
+    _managed("a dispatched receipt fails", end="failed"),
+    _managed("the answer to a dispatch is lost", _fault("numora", "reset_after", _DISPATCH)),
+    _managed("a dispatch had no effect", _fault("numora", "reset_before", _DISPATCH)),
 )
 """Every kind; the names are those of the table in docs/reliability.md."""
 

@@ -21,8 +21,9 @@ from bridge.ledger.open import open_sqlite
 from bridge.ledger.protocol import Ledger
 from bridge.pipeline.gates import Gates
 from bridge.pipeline.lane import Lane
+from bridge.pipeline.policy import RunnerPolicy
 from bridge.pipeline.poller import Poller, PollRunningError
-from bridge.pipeline.runner import DeliveryRunner, RunnerPolicy
+from bridge.pipeline.runner import DeliveryRunner
 from bridge.pipeline.worker import LaneWorker
 from bridge.sandbox import ENTRA_TENANT, SHIPPED_MAPPINGS, SandboxWorld
 from bridge.serving import connections

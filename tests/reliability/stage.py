@@ -1,6 +1,8 @@
 """One process of the bridge, as it is run to its death: the real parts, wired as ``numora-bridge poll`` wires them."""
 
+import asyncio
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import lru_cache
 from itertools import count
@@ -16,14 +18,16 @@ from bridge.config.loaded import LoadedConfig
 from bridge.delivery.model import Millis
 from bridge.delivery.retry import RetrySchedule
 from bridge.ledger.open import open_sqlite
+from bridge.ledger.protocol import Ledger
 from bridge.pipeline.gates import Gates
 from bridge.pipeline.lane import Lane
+from bridge.pipeline.policy import RunnerPolicy
 from bridge.pipeline.poller import Poller
-from bridge.pipeline.runner import DeliveryRunner, RunnerPolicy
+from bridge.pipeline.runner import DeliveryRunner
 from bridge.pipeline.worker import LaneWorker
 from bridge.sandbox import ENTRA_TENANT, SHIPPED_MAPPINGS, SandboxWorld
 from bridge.serving import connections
-from bridge.wiring import build_destination, build_source
+from bridge.wiring import build_destination, build_source, watch_rules
 from connectors import http
 from connectors.building import Surroundings
 from connectors.dataverse.sandbox import writes
@@ -42,6 +46,9 @@ MAPPED = {
     ),
 }
 """The tenants of the stage, each with what its invoice mapping has in place of the shipped one's words."""
+
+MANAGED = "managed"
+"""The tenant whose documents Numora delivers by its own means."""
 
 BATCHED_ABOVE = 2
 """Lines above which the tenant ``batched`` creates by a change set."""
@@ -65,6 +72,14 @@ class StaticTokens:
 
     async def close(self) -> None:
         pass
+
+
+@dataclass
+class Beside:
+    """Things that a process does beside its deliveries; the ledger is there while it is open."""
+
+    ledger: Ledger | None = None
+    tasks: list[asyncio.Task[None]] = field(default_factory=list)
 
 
 class Stage:
@@ -99,7 +114,7 @@ class Stage:
         await ledger.close()
         self.empty = ledger_files(folder)
         async with connections(self.config, _unobserved) as surroundings:
-            for tenant in self.config.tenants:
+            for tenant in MAPPED:
                 lane = self._lane(tenant, surroundings, warm=False)
                 for mapping in lane.mappings.values():
                     await lane.verify(mapping)
@@ -110,17 +125,21 @@ class Stage:
                 self._warm[tenant] = (dict(catalog._entries), dict(catalog._settled), dict(lane._verified))
                 await lane.destination.close()
 
-    async def live(self, life: Life, tenant: str, *, depth: int, warm: bool = True) -> None:
+    async def live(
+        self, life: Life, tenant: str, *, depth: int, warm: bool = True, beside: "Beside | None" = None
+    ) -> None:
         """Be one process: take back what the last one left, poll, deliver until nothing is due, and close.
 
         ``depth`` is the number of the process in a row of them. Time, ids and chance are functions of it, so that equal
-        processes do equal things in equal worlds.
+        processes do equal things in equal worlds. ``beside`` is what else the process does, while the ledger is open.
         """
         self._now = BEGINNING + depth * 3_600_000
         self._ids = count(depth * 1_000_000)
         async with connections(self.config, _unobserved) as surroundings:
             life.sessions.append(surroundings.session)
             ledger = await open_sqlite(life.folder / "bridge.db", durable=False)
+            if beside is not None:
+                beside.ledger = ledger
             await ledger.take_back(self.clock())
             lane = self._lane(tenant, surroundings, warm=warm)
             policy = RunnerPolicy(self.clock, self._new_id, Random(0), RetrySchedule.of([timedelta(0)] * 12))
@@ -128,8 +147,14 @@ class Stage:
             worker = LaneWorker(lane, ledger, runner, self.clock, capacity=4, listener=_unobserved)
             await Poller(ledger, self.clock, self._new_id).poll(lane, worker.wake)
             await worker.run_until_idle()
-            await lane.source.close()
-            await lane.destination.close()
+            while lane.managed and (due := await ledger.next_due(tenant, self._now)) is not None:
+                self._now = due  # what is watched is looked at again, without anybody having to wait
+                await worker.run_until_idle()
+            if beside is not None:
+                beside.ledger = None
+                await asyncio.gather(*beside.tasks)
+                await worker.run_until_idle()
+            await lane.close()
             await ledger.close()
 
     def determine(self, patch: pytest.MonkeyPatch) -> None:
@@ -148,8 +173,9 @@ class Stage:
         source = build_source(configured, surroundings)
         destination: Any = build_destination(configured, surroundings)
         gates = Gates(self.clock, 1000, lambda *_: None)
-        lane = Lane(tenant, source, destination, configured.mappings, gates)
-        if warm:
+        watch = watch_rules(configured)
+        lane = Lane(tenant, source, destination, {} if watch else configured.mappings, gates, watch=watch)
+        if warm and not lane.managed:
             entries, settled, verified = self._warm[tenant]
             token = self.world.entra.issue(ENTRA_TENANT, self.world.tenant(tenant).client_id, self.world.dataverse.url)
             destination._client._tokens = StaticTokens(token)
@@ -178,6 +204,11 @@ def write_stage_config(world: SandboxWorld, folder: Path) -> LoadedConfig:
             (folder / "mappings" / name).write_text(text)
             mappings = {**SHIPPED_MAPPINGS, "invoice_v2": name}
         world.write_config(folder, [tenant], mappings=mappings)
+    world.write_config(folder, [MANAGED])
+    managed = folder / "tenants" / f"{MANAGED}.yaml"
+    source, _, rest = managed.read_text().partition("delivery:")
+    keys = next(line for line in rest.splitlines() if line.startswith("api_keys:"))
+    managed.write_text(f"{source}delivery: {{mode: managed}}\n{keys}\n")
     file = folder / "tenants" / "batched.yaml"
     file.write_text(
         file.read_text().replace("kind: dataverse\n", f"kind: dataverse\n  deep_insert_limit: {BATCHED_ABOVE}\n")

@@ -202,9 +202,7 @@ async def test_ten_dead_destinations_do_not_hold_up_the_eleventh(tmp_path: Path)
     silent, refusing, healthy = ([f"{name}{n}" for n in range(5)] for name in ("silent", "refusing", "healthy"))
     del healthy[1:]
     async with SandboxWorld(tmp_path / "authority") as world, silence() as (port, taken):
-        config = world.write_config(
-            tmp_path / "config", [*silent, *refusing, *healthy], schedule=["0s", *["2s"] * 90]
-        )
+        config = world.write_config(tmp_path / "config", [*silent, *refusing, *healthy], schedule=["0s", *["2s"] * 90])
         for names, dead_port in ((silent, port), (refusing, 1)):
             for name in names:
                 file = config / "tenants" / f"{name}.yaml"

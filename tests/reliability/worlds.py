@@ -72,6 +72,8 @@ def fingerprint(world: SandboxWorld, files: Files, folder: Path) -> str:
         for document in workspace.documents.values():
             listed = workspace.is_listed(document)
             found.append((document.resource(), document.result(), listed, document.settled, document.stale_polls))
+            if document.run is not None:
+                found.append((document.run.id, document.run.status, document.run.reads))
         found += [(one.execution_id, one.body, one.verdict) for one in workspace.callbacks]
     store = world.dataverse.store
     for table, rows in store.rows.items():
@@ -96,8 +98,8 @@ def _ledger(path: Path) -> list[Any]:
 
 
 def _shared(world: SandboxWorld) -> dict[int, Any]:
-    """What a copy is to share with the original: the rules of the outbox."""
-    return {id(world.numora.outbox): world.numora.outbox}
+    """What a copy is to share with the original: the rules of the outbox, and what calls out."""
+    return {id(one): one for one in (world.numora.outbox, world.numora.calls)}
 
 
 def _rows(store: Store) -> dict[str, dict[str, tuple[dict[str, Any], int]]]:
