@@ -29,10 +29,11 @@ from mappings.findings import Finding
 
 log = logging.getLogger(__name__)
 
-SPARE_DELIVERIES = 2
+SPARE_DELIVERIES = 4
 """For each request that a tenant may have in flight at a side, so many deliveries are on their way.
 
-While some of them wait for the ledger or for the other side, the others keep the requests going.
+While some of them wait for the ledger or for the other side, the others keep the requests going. And the more of them
+there are, the more share a commit, of which each has the process sleep and wake up again.
 """
 
 
