@@ -59,6 +59,11 @@ class LaneWorker:
         """How many deliveries are on their way."""
         return len(self._running)
 
+    @property
+    def _has_room(self) -> bool:
+        """Tell whether so many places are free that filling them is worth a claim."""
+        return self._capacity - len(self._running) >= min(_WORTH_A_CLAIM, max(1, self._capacity // 4))
+
     def start(self) -> None:
         """Begin to work."""
         self._main = asyncio.create_task(self._work(), name=f"worker {self.lane.tenant}")
@@ -107,9 +112,9 @@ class LaneWorker:
     async def _turn(self) -> float:
         """Claim what can be claimed; return the seconds to sleep unless woken."""
         self._probe_if_due()
+        if not self._has_room:
+            return LONGEST_SLEEP  # the end of a delivery that makes room wakes the worker
         free = self._capacity - len(self._running)
-        if free < min(_WORTH_A_CLAIM, max(1, self._capacity // 4)):
-            return LONGEST_SLEEP  # the end of a delivery wakes the worker
         now = self._clock()
         claimed = await self._claim()
         if claimed == free:
@@ -157,7 +162,8 @@ class LaneWorker:
             await self._hand_back_when_possible(error)
         finally:
             self._running.pop(delivery.id, None)
-            self._wakeup.set()
+            if self._has_room:
+                self._wakeup.set()
         self._listener(last)
 
     async def _hand_back_when_possible(self, staged: NotJournalledError) -> None:
