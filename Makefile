@@ -12,7 +12,7 @@ PYTEST = $(BIN)/python -m pytest -n $(WORKERS) --maxprocesses 8 --dist worksteal
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help demo test test-quick reliability coverage lint format types imports audit docker-lint check bench install wheel lock clean
+.PHONY: help demo test test-quick n8n reliability coverage lint format types imports audit docker-lint check bench install wheel lock clean
 
 help: ## List what can be made
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)$$/  make \1|\2/p' Makefile | while IFS='|' read -r target text; do \
@@ -25,14 +25,17 @@ test: .venv/test.made ## Run every test that this machine can run, and say what 
 	@$(PYTEST) $(ARGS)
 
 test-quick: .venv/test.made ## Run the tests that take seconds
-	@$(PYTEST) -m 'not (crash or kill or soak or install)' $(ARGS)
+	@$(PYTEST) -m 'not (crash or kill or soak or install or n8n)' $(ARGS)
+
+n8n: .venv/test.made ## Run the tests with a real n8n, which is installed the first time
+	@$(BIN)/python -m pytest -m n8n $(ARGS)
 
 reliability: .venv/test.made ## Run the reliability suites alone, and write their counts into docs/reliability.md
 	@$(BIN)/python -m tests.reliability.report $(ARGS)
 
 coverage: .venv/test.made ## Run the quick tests and show which lines they never reach
 	@$(BIN)/coverage erase
-	@$(BIN)/coverage run -m pytest -m 'not (crash or kill or soak or install)' $(ARGS)
+	@$(BIN)/coverage run -m pytest -m 'not (crash or kill or soak or install or n8n)' $(ARGS)
 	@$(BIN)/coverage combine --quiet
 	@$(BIN)/coverage report
 

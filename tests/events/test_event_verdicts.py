@@ -109,7 +109,7 @@ def test_a_resume_url_that_was_used_or_is_not_there_has_been_called(status, text
 RUNNING = Reply(409, None, None, '{"code":409,"message":"The execution \\"7\\" is running already."}')
 
 
-@pytest.mark.parametrize("error", [None, "endpoint_not_waiting", "endpoint_unreachable"])
+@pytest.mark.parametrize("error", [None, "endpoint_not_waiting", "endpoint_starting", "endpoint_unreachable"])
 def test_a_flow_that_is_not_yet_at_its_wait_node_is_called_again(error):
     """A delivery may end before the flow that asked for it has come to where it waits."""
     verdict = judged(RUNNING, origin=Origin.RESUME, error=error)
@@ -121,6 +121,23 @@ def test_a_flow_that_is_not_yet_at_its_wait_node_is_called_again(error):
 def test_a_flow_that_runs_because_of_a_try_without_an_answer_is_not_called_again():
     """It might wait a second time, for something else."""
     assert judged(RUNNING, origin=Origin.RESUME, error="endpoint_no_answer").outcome is Outcome.SENT
+
+
+@pytest.mark.parametrize("origin", Origin)
+@pytest.mark.parametrize(
+    "reply",
+    [
+        Reply(200, None, None, "n8n is starting up. Please wait"),
+        Reply(404, None, None, "<pre>Cannot POST /webhook-waiting/7</pre>"),
+    ],
+    ids=["before its database", "before its routes"],
+)
+def test_an_n8n_that_starts_has_taken_nothing(origin, reply):
+    """It answers 200 to every call until its database is ready; what came then would be lost."""
+    verdict = judged(reply, origin=origin)
+
+    assert verdict.outcome is Outcome.RETRY
+    assert verdict.message.error == "endpoint_starting"
 
 
 def test_409_of_a_subscriber_is_a_refusal_like_any_other():

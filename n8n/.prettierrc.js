@@ -1,0 +1,7 @@
+module.exports = {
+	arrowParens: 'always',
+	printWidth: 120,
+	singleQuote: true,
+	trailingComma: 'all',
+	useTabs: true,
+};
