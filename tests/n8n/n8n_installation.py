@@ -24,7 +24,7 @@ QUIET: Final = (
     "--no-update-notifier",
     "--loglevel=error",
     "--ignore-scripts",
-    "--fetch-retries=2",
+    "--fetch-retries=5",
     "--fetch-retry-mintimeout=1000",
     "--fetch-retry-maxtimeout=5000",
 )
