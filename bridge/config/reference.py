@@ -13,7 +13,7 @@ from pydantic_core import PydanticUndefined
 
 from bridge.config.codes import FINDING_CODES
 from bridge.config.models import BridgeConfig, TenantConfig
-from connectors.settings import NotAvailable, NotUsedYet, format_duration
+from connectors.settings import NotAvailable, NotUsedYet, OneOrList, format_duration
 
 _INTRODUCTION = """\
 # Configuration
@@ -39,12 +39,26 @@ and `numora-bridge schema bridge|tenant|mapping` prints a JSON Schema for your e
   shown; one that stands in the file in clear is warned about.
 - **Durations** are a whole number with a unit: `500ms`, `5s`, `5m`, `2h`, `90d`.
 - **`http://`** is taken for loopback addresses only (127.0.0.0/8, ::1, localhost), unless the host is in `allow_hosts`.
+  Where messages go (`events`, subscriptions, `resume_url`), a host that is not public has to stand there too, loopback
+  included: see [events.md](events.md#where-messages-may-go).
 - **Tenant ids** are at most 63 of `a-z`, `0-9`, `-` and `_`, and begin with a letter or a digit.
 - **Changes are picked up while running**, within a few seconds or at once on SIGHUP. A bad file keeps its old version
   in force, a bad new file is left out, and both are shown. `listen`, `store` and `ca_file` need a new start.
 
-Keys marked *not available* are taken by the schema and refused by this version; keys marked *no effect yet* are taken
-and warned about.
+Keys marked *not available* are taken by the schema and refused by this version.
+
+## Which key for what
+
+| to have | set | more in |
+|---|---|---|
+| Numora's outbox polled | nothing: it is the default | [numora.md](numora.md#the-outbox) |
+| Numora call when a document was reviewed | `source.webhook_secret` | [numora.md](numora.md#webhooks) |
+| Numora's n8n executor call | `source.notify` | [numora.md](numora.md#the-n8n-executor) |
+| no outbox read | `source.trigger: route`, with one of the two above | [numora.md](numora.md#the-outbox) |
+| Retab's approved reviews delivered | `source.kind: retab`, with `schemas` | [retab.md](retab.md) |
+| Numora's own dispatch write | `delivery.mode: managed` | [operations.md](operations.md#managed-mode) |
+| an n8n node started by what happens | the trigger node or `events`; `allow_hosts` | [n8n.md](n8n.md) |
+| keys for n8n and scripts | `api_keys` of the tenant's file | [api.md](api.md#keys) |
 """
 
 
@@ -70,7 +84,8 @@ def reference() -> str:
     return "\n".join(lines)
 
 
-def _table(model: type[BaseModel], prefix: str) -> Iterator[str]:
+def _table(model: type[BaseModel], prefix: str, within: str = "") -> Iterator[str]:
+    """Yield a model's table, and below it those of its parts. ``within`` says which kind it is itself a part of."""
     rows: list[str] = []
     parts: list[tuple[str, type[BaseModel], str]] = []
     for name, field in model.model_fields.items():
@@ -80,7 +95,7 @@ def _table(model: type[BaseModel], prefix: str) -> Iterator[str]:
         suffix = "[]" if get_origin(_bare(field.annotation)) is tuple else ""
         for member in members:
             kind = member.model_fields.get("kind")
-            label = f", `kind: {get_args(kind.annotation)[0]}`" if kind is not None else ""
+            label = f", `kind: {get_args(kind.annotation)[0]}`" if kind is not None else within
             parts.append((f"{key}{suffix}", member, label))
     yield "| key | type | default | meaning |"
     yield "|---|---|---|---|"
@@ -89,7 +104,7 @@ def _table(model: type[BaseModel], prefix: str) -> Iterator[str]:
     for key, member, label in parts:
         yield f"### `{key}`{label}"
         yield ""
-        yield from _table(member, f"{key}.")
+        yield from _table(member, f"{key}.", label)
 
 
 def _bare(annotation: Any) -> Any:
@@ -113,6 +128,9 @@ def _members(annotation: Any) -> list[type[BaseModel]]:
 def _type(annotation: Any) -> str:
     bare = _bare(annotation)
     origin = get_origin(bare)
+    if origin is tuple and _may_stand_alone(annotation):
+        item = _type(get_args(bare)[0])
+        return f"{item}, or a list of them"
     if origin is Literal:
         return " or ".join(f"`{value}`" for value in get_args(bare))
     if origin is tuple:
@@ -122,6 +140,13 @@ def _type(annotation: Any) -> str:
     if _members(bare):
         return "mapping"
     return {str: "text", int: "whole number", timedelta: "duration", SecretStr: "secret"}[bare]
+
+
+def _may_stand_alone(annotation: Any) -> bool:
+    """Tell whether one value may be written instead of a list of one."""
+    if get_origin(annotation) is Annotated:
+        return OneOrList in annotation.__metadata__ or _may_stand_alone(get_args(annotation)[0])
+    return get_origin(annotation) in (Union, UnionType) and any(map(_may_stand_alone, get_args(annotation)))
 
 
 def _default(field: FieldInfo) -> str:

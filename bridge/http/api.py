@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from typing import Final
+from typing import Any, Final
 
 import structlog
 from aiohttp import web
@@ -15,31 +15,31 @@ from bridge.http.codes import (
     TENANT_NOT_FOUND,
 )
 from bridge.http.keys import Caller, Keys, authenticate
+from bridge.http.openapi.document import Description
 from bridge.http.problems import RefusedError
 from bridge.http.readiness import Readiness
-from bridge.http.reading import read_body, read_query
+from bridge.http.reading import read_body, read_key, read_query, read_raw
 from bridge.http.refusals import refusal_of
-from bridge.http.routes import deliveries, documents, process, tenants
 from bridge.http.routing import Access, Answer, Back, Call, Match, RouteTable
 from bridge.http.statuses import Statuses
+from bridge.http.table import ROUTES, SECTIONS
+from bridge.http.use_cases import UseCases
 from bridge.metrics import Metrics
-from bridge.service import NotFoundError, Service
+from bridge.service import NotFoundError
 from bridge.shapes import encode
 
 log = logging.getLogger(__name__)
-
-ROUTES: Final = (*process.ROUTES, *tenants.ROUTES, *deliveries.ROUTES, *documents.ROUTES)
-"""Everything there is, in the order in which it is described."""
 
 _ANYONE: Final = Caller(operator=False)
 
 
 class Api:
-    """Answers requests on behalf of a service. ``keys`` may be exchanged at any time."""
+    """Answers requests on behalf of the use cases. ``keys`` may be exchanged at any time."""
 
-    def __init__(self, service: Service, metrics: Metrics, keys: Keys) -> None:
+    def __init__(self, cases: UseCases, metrics: Metrics, keys: Keys) -> None:
         self.keys = keys
-        self._back = Back(service, metrics, Readiness(service), Statuses(service), asyncio.Event())
+        service = cases.service
+        self._back = Back(cases, metrics, Readiness(service), Statuses(service), asyncio.Event(), Description(SECTIONS))
         self._table = RouteTable(ROUTES)
 
     def stop_waiting(self) -> None:
@@ -85,10 +85,16 @@ class Api:
                 raise RefusedError(
                     OPERATOR_KEY_NEEDED, "This shows every tenant. Use a key of api_keys in bridge.yaml."
                 )
-        self._check_tenant(match, caller)
+        if route.access is not Access.PUBLIC:
+            self._check_tenant(match, caller)
         query = read_query(request, route.query)
-        body = await read_body(request, route.body) if route.body is not None else None
-        return await route.handler(Call(self._back, caller, match.path, query, body))
+        key = read_key(request) if route.idempotent else None
+        body: Any = None
+        if route.raw:
+            body = await read_raw(request)
+        elif route.body is not None:
+            body = await read_body(request, route.body)
+        return await route.handler(Call(self._back, caller, route, match.path, request.headers, query, body, key))
 
     def _check_tenant(self, match: Match, caller: Caller) -> None:
         tenant = match.path.get("tenant")
@@ -111,5 +117,9 @@ def _no_such_tenant() -> RefusedError:
 
 
 def _response(answer: Answer) -> web.Response:
+    if answer.status == 204:
+        return web.Response(status=204, headers=answer.headers)
     body = answer.shape if isinstance(answer.shape, bytes) else encode(answer.shape)
-    return web.Response(status=answer.status, body=body, headers={"Content-Type": answer.content_type})
+    return web.Response(
+        status=answer.status, body=body, headers={**answer.headers, "Content-Type": answer.content_type}
+    )

@@ -2,7 +2,7 @@
 
 import hmac
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from typing import Final
 
@@ -17,10 +17,14 @@ _CHALLENGE: Final = {"WWW-Authenticate": "Bearer"}
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Whose key it is: an operator's, good for every tenant, or one of these tenants'."""
+    """Whose key it is: an operator's, good for every tenant, or one of these tenants'.
+
+    ``key`` is the key itself as it was presented, empty for a caller without one.
+    """
 
     operator: bool
     tenants: frozenset[str] = frozenset()
+    key: str = field(default="", repr=False)
 
     def may_see(self, tenant: str) -> bool:
         """Tell whether this key is good for a tenant."""
@@ -77,11 +81,12 @@ def authenticate(keys: Keys, headers: CIMultiDictProxy[str]) -> Caller:
     if len(presented) > 1:
         message = "The request carries several keys that are not the same. Send one."
         raise RefusedError(UNAUTHORIZED, message, headers=_CHALLENGE)
-    caller = keys.caller(presented.pop())
+    key = presented.pop()
+    caller = keys.caller(key)
     if caller is None:
         message = "This key is not valid here. Check it against api_keys in the bridge's or the tenant's configuration."
         raise RefusedError(UNAUTHORIZED, message, headers=_CHALLENGE)
-    return caller
+    return replace(caller, key=key)
 
 
 def _digest(key: str) -> bytes:

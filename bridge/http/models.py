@@ -1,53 +1,22 @@
-"""What requests may say, in their query and in their body. Unknown names are refused, nothing is converted by guess."""
+"""What requests about deliveries and documents may say, in their query and in their body. Unknown names are refused."""
 
-import re
-from typing import Annotated, Any, Final, Literal
+from typing import Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
-from pydantic_core import PydanticCustomError
+from pydantic import ConfigDict, Field
 
-from bridge.delivery.model import DeliveryFilter, State
-
-DEFAULT_LIMIT: Final = 50
-LARGEST_LIMIT: Final = 200
-
-_WHOLE_NUMBER: Final = re.compile(r"[0-9]{1,9}", re.ASCII)
-
-Text = Annotated[str, Field(max_length=512)]
-
-
-def _number(value: Any) -> Any:
-    if not isinstance(value, str) or not _WHOLE_NUMBER.fullmatch(value):
-        raise PydanticCustomError("int_type", "This should be a whole number.")
-    return int(value)
-
-
-def _states(value: Any) -> Any:
-    """Take one state, a list of them, or several with commas between."""
-    given = value if isinstance(value, list) else [value]
-    names: list[str] = []
-    for item in given:
-        if not isinstance(item, str):
-            raise PydanticCustomError("string_type", "This should be the name of a state, or a list of them.")
-        names += (name.strip() for name in item.split(",") if name.strip())
-    known = {state.value for state in State}
-    if not known.issuperset(names):
-        raise PydanticCustomError("bad_state", "This should be one or more of: {known}.", {"known": ", ".join(State)})
-    return frozenset(State(name) for name in names)
-
-
-States = Annotated[frozenset[State], BeforeValidator(_states, json_schema_input_type=str | list[State])]
-"""States as ``failed``, ``failed,parked`` or ``["failed", "parked"]``; empty means any."""
-
-
-class RequestModel(BaseModel):
-    """The base of what a request may say."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, hide_input_in_errors=True)
+from bridge.delivery.model import DeliveryFilter
+from bridge.http.fields import DEFAULT_LIMIT, Id, JsonObject, Limit, RequestModel, Seconds, States, Text, Url
 
 
 class NoBody(RequestModel):
     """Nothing: an empty body, or an empty object."""
+
+
+class PageQuery(RequestModel):
+    """A page of a list."""
+
+    limit: Limit = Field(default=DEFAULT_LIMIT, description="How many to a page.")
+    cursor: Text | None = Field(default=None, description="The next_cursor of the page before.")
 
 
 class Filter(RequestModel):
@@ -62,13 +31,8 @@ class Filter(RequestModel):
         return DeliveryFilter(tenant, self.state, self.document_id, self.error_code)
 
 
-class DeliveriesQuery(Filter):
+class DeliveriesQuery(Filter, PageQuery):
     """A page of a tenant's deliveries, newest first."""
-
-    limit: Annotated[int, BeforeValidator(_number), Field(ge=1, le=LARGEST_LIMIT)] = Field(
-        default=DEFAULT_LIMIT, description="How many to a page."
-    )
-    cursor: Text | None = Field(default=None, description="The next_cursor of the page before.")
 
 
 class RetryBody(RequestModel):
@@ -80,7 +44,7 @@ class RetryBody(RequestModel):
 
 
 class BulkRetryBody(Filter, RetryBody):
-    """Which deliveries are made once more; without ``state``, the failed and the parked ones."""
+    """Which deliveries are made once more; without `state`, the failed and the parked ones."""
 
     dry_run: bool = Field(default=False, description="Only tell which ones it would be.")
 
@@ -88,8 +52,49 @@ class BulkRetryBody(Filter, RetryBody):
 class DeliverBody(RequestModel):
     """How a document is delivered because someone asked."""
 
-    wait: Annotated[float, Field(ge=0, le=60, allow_inf_nan=False)] = Field(
-        default=0, description="Seconds to wait for the delivery to end."
-    )
+    wait: Seconds = Field(default=0, description="Seconds to wait for the delivery to end.")
     force: bool = Field(default=False, description="Write even an unchanged document that was delivered before.")
-    resume_url: Text | None = Field(default=None, description="Not available in this version.")
+    resume_url: Url | None = Field(
+        default=None,
+        description="Is sent one signed message with the delivery once it has ended: the address of an n8n Wait node.",
+    )
+
+
+class SubmitBody(RequestModel):
+    """A document to be handed in at the source."""
+
+    model_config = ConfigDict(populate_by_name=True)
+
+    schema_: Id = Field(alias="schema", description="Which kind of document it is, such as invoice_v2.")
+    file_url: Url = Field(description="Where the source fetches the file.")
+    external_id: Id | None = Field(
+        default=None,
+        description="Your own id: the same one again is the same document. Without it the Idempotency-Key is taken.",
+    )
+    metadata: JsonObject = Field(default_factory=dict, description="What the document carries with it, as you like.")
+
+
+class ReviewStateBody(RequestModel):
+    """What a reviewer has confirmed. Both lists empty is the same as nothing."""
+
+    version: int = Field(default=1, ge=1, le=1, description="The version of this shape.")
+    confirmed_general_field_names: list[Id] = Field(default_factory=list, max_length=1000)
+    confirmed_line_item_ids: list[Id] = Field(default_factory=list, max_length=1000)
+
+
+class RejectDocumentBody(RequestModel):
+    """The document as it was seen when it was sent back to review."""
+
+    expected_updated_at: Id | None = Field(
+        default=None, description="The document's updated_at as it was seen: nothing is done when it has changed since."
+    )
+
+
+class ApproveDocumentBody(RejectDocumentBody):
+    """The document as it was seen when it was approved, and what was confirmed."""
+
+    review_state: ReviewStateBody | None = Field(default=None, description="What the reviewer has confirmed.")
+
+    def review_state_given(self) -> dict[str, Any] | None:
+        """Return the review state as it was given, further keys among it."""
+        return self.review_state.model_dump() if self.review_state is not None else None

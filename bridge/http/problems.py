@@ -4,10 +4,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-import msgspec
 from aiohttp import web
 
 from bridge.http.codes import Code
+from bridge.shapes import encode
 
 CONTENT_TYPE = "application/problem+json"
 
@@ -50,11 +50,16 @@ class RefusedError(Exception):
         self.close = close
 
 
+def problem_type(code: Code) -> str:
+    """Return the ``type`` of a problem: a URN that ends in the code."""
+    return f"urn:numora-bridge:problem:{code.name}"
+
+
 def problem_response(refused: RefusedError, request_id: str) -> web.Response:
     """Return the answer that tells of a refusal: type, title, status, detail, code, request_id, and errors if any."""
     code = refused.code
     problem: dict[str, Any] = {
-        "type": f"urn:numora-bridge:problem:{code.name}",
+        "type": problem_type(code),
         "title": code.meaning,
         "status": code.status,
         "detail": refused.detail,
@@ -67,7 +72,7 @@ def problem_response(refused: RefusedError, request_id: str) -> web.Response:
             {"in": entry.where, "name": entry.name, "code": entry.code, "message": entry.message}
             for entry in refused.errors
         ]
-    response = web.Response(status=code.status, body=msgspec.json.encode(problem), content_type=CONTENT_TYPE)
+    response = web.Response(status=code.status, body=encode(problem), content_type=CONTENT_TYPE)
     response.headers.update(refused.headers)
     if refused.close:
         response.force_close()

@@ -1,18 +1,22 @@
 """Reading a request's query and body: bounded in size and time, and held against the route's models."""
 
 import asyncio
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Mapping
 from typing import Any, Final, Literal
 
 import msgspec
 from aiohttp import hdrs, web
+from aiohttp.http_exceptions import HttpProcessingError
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from bridge.http.codes import (
     BAD_BODY,
+    BAD_IDEMPOTENCY_KEY,
     BAD_JSON,
     BAD_QUERY,
+    BAD_REQUEST,
     BAD_VALUE,
     GIVEN_TWICE,
     SLOW_BODY,
@@ -21,6 +25,7 @@ from bridge.http.codes import (
     UNSUPPORTED_MEDIA,
     WRONG_TYPE,
 )
+from bridge.http.fields import decimal
 from bridge.http.problems import ErrorEntry, RefusedError
 from mappings.yaml_findings import nearest
 
@@ -29,6 +34,11 @@ LARGEST_BODY: Final = 1024 * 1024
 
 BODY_TIMEOUT: Final = 15.0
 """Seconds that a body may take to arrive."""
+
+_DECODER: Final = msgspec.json.Decoder(float_hook=decimal)
+"""Numbers keep their own digits, for those that are handed on may be money."""
+
+_KEY: Final = re.compile(r"[\x21-\x7e]{1,255}", re.ASCII)
 
 MOST_ERRORS: Final = 50
 """Entries of ``errors`` that one refusal shows at most."""
@@ -43,13 +53,14 @@ def read_query(request: web.BaseRequest, model: type[BaseModel] | None) -> Any:
     errors: list[ErrorEntry] = []
     fields = model.model_fields if model is not None else {}
     for name in dict.fromkeys(request.query):
-        values = [value for value in request.query.getall(name) if value]
+        all_values = request.query.getall(name)
+        values = [value for value in all_values if value]
         if name not in fields:
             message = f"There is no parameter {_shown(name)} here. {nearest(name, fields)}"
             errors.append(ErrorEntry("query", _shown(name), UNKNOWN_KEY, message))
         elif name == "state":
             given[name] = values
-        elif len(values) > 1:
+        elif len(all_values) > 1:
             errors.append(ErrorEntry("query", name, GIVEN_TWICE, "This parameter may be given once."))
         elif values:
             given[name] = values[0]
@@ -68,11 +79,9 @@ async def read_body(request: web.BaseRequest, model: type[BaseModel]) -> Any:
 
     Raises ``RefusedError``: ``too_large``, ``slow_body``, ``unsupported_media``, ``bad_json`` or ``bad_body``.
     """
-    raw = await _read(request)
-    if not raw.strip():
-        return model()
+    raw = await _read(request, _check_media)
     try:
-        value = msgspec.json.decode(raw)
+        value = _DECODER.decode(raw) if raw.strip() else {}
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         raise RefusedError(BAD_JSON, "The body is not JSON. Send an object such as {}, or no body at all.") from None
     if not isinstance(value, dict):
@@ -84,12 +93,28 @@ async def read_body(request: web.BaseRequest, model: type[BaseModel]) -> Any:
         raise RefusedError(BAD_BODY, _first(errors), errors=errors[:MOST_ERRORS]) from None
 
 
-async def _read(request: web.BaseRequest) -> bytes:
+async def read_raw(request: web.BaseRequest) -> bytes:
+    """Return the body as it is, whatever it says it is. Raises ``RefusedError``: ``too_large`` or ``slow_body``."""
+    return await _read(request, lambda _: None)
+
+
+def read_key(request: web.BaseRequest) -> str | None:
+    """Return the ``Idempotency-Key``, None without one. Raises ``RefusedError`` (``bad_idempotency_key``)."""
+    given = request.headers.getall("Idempotency-Key", [])
+    if not given:
+        return None
+    if len(given) > 1 or not _KEY.fullmatch(given[0]):
+        message = "Send one Idempotency-Key of 1 to 255 visible ASCII characters, such as a UUID."
+        raise RefusedError(BAD_IDEMPOTENCY_KEY, message)
+    return given[0]
+
+
+async def _read(request: web.BaseRequest, check: Callable[[web.BaseRequest], None]) -> bytes:
     if not request.body_exists:
         return b""
     if (request.content_length or 0) > LARGEST_BODY:
         raise _too_large()
-    _check_media(request)
+    check(request)
     if request.headers.get(hdrs.EXPECT, "").lower() == "100-continue":
         await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         request.writer.output_size = 0
@@ -103,6 +128,10 @@ async def _read(request: web.BaseRequest) -> bytes:
     except TimeoutError:
         message = f"The body did not arrive within {BODY_TIMEOUT:g} s. Send the request again."
         raise RefusedError(SLOW_BODY, message, close=True) from None
+    except (ConnectionError, HttpProcessingError):
+        # Nobody may be there any more to read this; it is no error of the bridge's.
+        message = "The body broke off, or is not of the length that was announced. Send the request again."
+        raise RefusedError(BAD_REQUEST, message, close=True) from None
     return bytes(body)
 
 
@@ -131,6 +160,8 @@ def _entry(where: Literal["body", "query"], known: Mapping[str, Any], details: E
     kind = details["type"]
     if kind == "extra_forbidden":
         return ErrorEntry(where, name, UNKNOWN_KEY, f"There is no key {name} here. {nearest(name, known)}")
+    if kind == "missing":
+        return ErrorEntry(where, name, BAD_VALUE, "This is missing, and it is needed. Send it.")
     code = WRONG_TYPE if kind.endswith("_type") else BAD_VALUE
     return ErrorEntry(where, name, code, details["msg"])
 

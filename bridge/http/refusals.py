@@ -3,11 +3,14 @@
 import math
 from typing import Any
 
+from bridge.http.action_refusals import refusal_of_action, source_refusal
 from bridge.http.codes import (
+    BAD_CURSOR,
     BLOCKED,
     LEDGER_UNAVAILABLE,
     NOT_NEWEST,
     OUTBOX_ABSENT,
+    OUTCOME_UNKNOWN,
     POLL_RUNNING,
     UPSTREAM_REFUSED,
     UPSTREAM_THROTTLED,
@@ -18,13 +21,16 @@ from bridge.http.problems import RefusedError
 from bridge.ledger.protocol import LedgerError
 from bridge.pipeline.poller import PollRunningError
 from bridge.service import NotNewestError
+from connectors.capabilities import ActionConflictError, ActionRefusedError
 from connectors.outcome import (
     BlockedError,
+    CursorRefusedError,
     OutboxAbsentError,
     OutcomeError,
     RejectedError,
     ThrottledError,
     TransientError,
+    UnknownOutcomeError,
 )
 
 LEDGER_RETRY_AFTER = 5
@@ -49,17 +55,23 @@ def refusal_of(error: Exception) -> RefusedError | None:
         case LedgerError():
             message = f"The ledger cannot be used now ({error.code}). The log says more; nothing was changed."
             return RefusedError(LEDGER_UNAVAILABLE, message, headers={"Retry-After": str(LEDGER_RETRY_AFTER)})
+        case ActionConflictError() | ActionRefusedError():
+            return source_refusal(error)
         case OutcomeError():
             return _outcome(error)
         case _:
-            return None
+            return refusal_of_action(error)
 
 
 def _outcome(error: OutcomeError) -> RefusedError:
     match error:
         case OutboxAbsentError():
-            message = "The source has no outbox. Set `trigger: route` for this tenant, and have documents sent in."
-            return _refusal(OUTBOX_ABSENT, message, error)
+            return _refusal(OUTBOX_ABSENT, error.message, error)
+        case CursorRefusedError():
+            message = "Send next_cursor of the page before as it was given, or leave cursor out."
+            return _refusal(BAD_CURSOR, message, error)
+        case UnknownOutcomeError():
+            return _refusal(OUTCOME_UNKNOWN, error.message, error, error.retry_after)
         case BlockedError():
             return _refusal(BLOCKED, f"Mend this first: {error.message}", error)
         case ThrottledError():

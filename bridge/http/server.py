@@ -16,8 +16,8 @@ from bridge.http.problems import RefusedError, problem_response
 if TYPE_CHECKING:
     from bridge.http.api import Api
     from bridge.http.keys import Keys
+    from bridge.http.use_cases import UseCases
     from bridge.metrics import Metrics
-    from bridge.service import Service
 
 log = logging.getLogger(__name__)
 
@@ -41,7 +41,9 @@ _HEALTH: Final = frozenset({"/healthz", "/readyz"})
 
 _REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,128}", re.ASCII)
 
-_HEADERS: Final = {"Server": "numora-bridge", "Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
+SERVER: Final = "numora-bridge"
+
+_HEADERS: Final = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
 
 _PHASES: Final[dict[Code, tuple[str, str]]] = {
     STARTING: ("starting", "The bridge is starting. Send the request again in a moment."),
@@ -95,12 +97,12 @@ class HttpServer:
         self._runner = runner
         self._port = runner.addresses[0][1]
 
-    def attach(self, service: "Service", keys: "Keys", *, opened: bool = True) -> None:
+    def attach(self, cases: "UseCases", keys: "Keys", *, opened: bool = True) -> None:
         """Serve everything from now on; when not ``opened``, readiness alone, until ``open`` is called."""
         # Loaded here, so that the server listens before the routes and their models are.
         from bridge.http.api import Api  # noqa: PLC0415
 
-        self._api = Api(service, self._metrics, keys)
+        self._api = Api(cases, self._metrics, keys)
         _warn_without_keys(keys)
         if opened:
             self.open()
@@ -192,7 +194,9 @@ class _Server(web.Server):
 
 def _finish(response: web.Response, request_id: str) -> web.Response:
     response.headers["X-Request-Id"] = request_id
-    response.headers.update(_HEADERS)
+    for name, value in _HEADERS.items():
+        response.headers.setdefault(name, value)
+    response.headers["Server"] = SERVER
     return response
 
 

@@ -1,6 +1,6 @@
 """A whole bridge for the tests of its API: a real ledger and runtime on the sandboxes, and a caller over loopback."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,8 +11,10 @@ import msgspec
 from yarl import URL
 
 from bridge.config.load import load_config
+from bridge.config.loaded import LoadedConfig
 from bridge.http.keys import keys_of
 from bridge.http.server import HttpServer
+from bridge.http.use_cases import use_cases
 from bridge.ledger.open import temporary_ledger
 from bridge.ledger.protocol import Ledger
 from bridge.metrics import Metrics
@@ -20,11 +22,14 @@ from bridge.runtime import Observers, Runtime
 from bridge.sandbox import OPERATOR_KEY, SandboxWorld
 from bridge.service import Service
 from bridge.serving import running
+from connectors.numora.sandbox.calls_out import ExecutorTarget, WebhookTarget
 from connectors.numora.sandbox.documents import SandboxDocument
 from connectors.numora.sandbox.samples import sample_documents
 
 OPERATOR = {"Authorization": f"Bearer {OPERATOR_KEY}"}
 ACME = {"X-API-Key": "sandbox-key-of-acme"}
+WEBHOOK_SECRET = "a-secret-of-numoras-webhooks"
+NOTIFY_SECRET = "a-secret-of-numoras-executor"
 GLOBEX = {"X-API-Key": "sandbox-key-of-globex"}
 
 
@@ -90,10 +95,37 @@ class Bridge:
         return await self.call("POST", path, OPERATOR, {"wait": 30, **body})
 
 
+def write_config(
+    world: SandboxWorld,
+    folder: Path,
+    tenants: Sequence[str] = ("acme", "globex"),
+    *,
+    allow_hosts: Sequence[str] = (),
+    **config: Any,
+) -> LoadedConfig:
+    """Write a configuration whose tenants poll on request only, and load it. ``acme`` takes Numora's calls."""
+    world.write_config(folder, tenants, poll_every="90d", **config)
+    file = folder / "tenants" / "acme.yaml"
+    calls = (
+        f"  kind: numora\n  webhook_secret: {WEBHOOK_SECRET}\n"
+        "  notify:\n    event_id: attempt_id\n"
+        f'    auth: {{kind: header, header: X-Numora-Secret, secret: "{NOTIFY_SECRET}"}}\n'
+    )
+    file.write_text(file.read_text().replace("  kind: numora\n", calls))
+    if allow_hosts:
+        settings = folder / "bridge.yaml"
+        settings.write_text(f"{settings.read_text()}allow_hosts: [{', '.join(allow_hosts)}]\n")
+    for name in tenants:
+        workspace = world.workspace(name)
+        workspace.webhooks = WebhookTarget([WEBHOOK_SECRET])
+        workspace.executor = ExecutorTarget(NOTIFY_SECRET)
+    return load_config(folder, {})
+
+
 @asynccontextmanager
 async def running_bridge(world: SandboxWorld, folder: Path, **config: Any) -> AsyncIterator[Bridge]:
-    """Run a bridge with two tenants that poll on request only."""
-    loaded = load_config(world.write_config(folder, ("acme", "globex"), poll_every="90d", **config), {})
+    """Run a bridge with two tenants, unless told otherwise, that poll on request only."""
+    loaded = write_config(world, folder, **config)
     metrics = Metrics()
     server = HttpServer("127.0.0.1", 0, metrics)
     await server.start()
@@ -105,13 +137,16 @@ async def running_bridge(world: SandboxWorld, folder: Path, **config: Any) -> As
             ) as runtime,
         ):
             await runtime.start()
-            service = Service(runtime, ledger)
-            server.attach(service, keys_of(loaded))
-            for tenant in service.tenants:
-                await service.poll(tenant)  # the poll at the start, so that none comes between a test's own calls
-            async with aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as session:
-                yield Bridge(world, ledger, runtime, service, server, Caller(session, server.url))
-            server.detach()
-            await runtime.stop(5.0)
+            try:
+                cases = use_cases(runtime, ledger)
+                server.attach(cases, keys_of(loaded))
+                service = cases.service
+                for tenant in service.tenants:
+                    await service.poll(tenant)  # the poll at the start, so that none comes between a test's own calls
+                async with aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as session:
+                    yield Bridge(world, ledger, runtime, service, server, Caller(session, server.url))
+                server.detach()
+            finally:
+                await runtime.stop(5.0)
     finally:
         await server.stop()

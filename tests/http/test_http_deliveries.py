@@ -4,6 +4,7 @@ import asyncio
 import re
 from urllib.parse import quote
 
+import pytest
 from http_bridge import ACME, OPERATOR, Bridge
 
 FIELDS = (
@@ -191,8 +192,22 @@ async def test_a_filter_is_given_in_the_query_or_in_the_body_but_not_in_both(bri
     assert answer.json["errors"][0]["code"] == "given_twice"
 
 
-async def test_a_document_that_the_source_does_not_have_ends_as_superseded(bridge: Bridge) -> None:
+async def test_a_document_that_the_source_never_had_is_a_404(bridge: Bridge) -> None:
+    """As soon as that is known; who does not wait is told that it is under way, and finds its end in the list."""
     answer = await bridge.deliver("no-such-document")
+    assert (answer.status, answer.code) == (404, "document_not_found")
+    (listed,) = (await bridge.call("GET", DELIVERIES, ACME)).json["data"]
+    assert (listed["state"], listed["error"]["code"]) == ("superseded", "document_gone")
+    path = "/v1/tenants/acme/documents/nor-this-one/deliver"
+    assert (await bridge.call("POST", path, ACME)).status == 202
+
+
+async def test_a_document_that_was_delivered_and_is_gone_keeps_its_delivery(bridge: Bridge) -> None:
+    """200 with the delivery that found it out: the row in the destination is still ours."""
+    (document,) = bridge.add()
+    await bridge.deliver(document.id)
+    bridge.world.workspace("acme").remove(document.id)
+    answer = await bridge.deliver(document.id, force=True)
     assert (answer.status, answer.json["state"], answer.json["error"]["code"]) == (200, "superseded", "document_gone")
 
 
@@ -258,7 +273,22 @@ async def test_a_waiting_caller_is_answered_when_the_bridge_stops(bridge: Bridge
     bridge.world.numora.faults.release()
 
 
-async def test_resume_url_is_refused_with_a_code_of_its_own(bridge: Bridge) -> None:
-    answer = await bridge.deliver("any", resume_url="https://n8n.example/webhook-waiting/1")
-    assert (answer.status, answer.code) == (422, "resume_url_unsupported")
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://127.0.0.1/",
+        "https://127.0.0.1/",
+        "http://n8n.example/webhook-waiting/1",
+        "https://user:password@n8n.example/",
+        "https://[::1]/",
+        "file:///etc/passwd",
+        "not a url",
+        "https://",
+    ],
+)
+async def test_a_resume_url_that_is_not_sent_to_is_refused_before_anything_is_delivered(
+    bridge: Bridge, url: str
+) -> None:
+    answer = await bridge.deliver("any", resume_url=url)
+    assert (answer.status, answer.code) == (422, "forbidden_url")
     assert (await bridge.call("GET", DELIVERIES, ACME)).json["data"] == []

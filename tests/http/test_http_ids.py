@@ -16,8 +16,7 @@ DELIVERIES = "/v1/tenants/acme/deliveries"
         "a/b",
         "a%2Fb",
         "../../secrets",
-        "..",
-        ".",
+        "...",
         "Rechnung № 7 - Ümläut",
         "emoji 🧾",
         "q?x=1&y=2#z",
@@ -43,7 +42,7 @@ async def test_any_document_id_arrives_as_it_was_meant(shared: Bridge, document_
     assert previewed.json["document_id"] == document_id
 
 
-@pytest.mark.parametrize("document_id", ["%00", "%0A", "%FF", "%C3%28", "%ED%A0%80", "x" * 513])
+@pytest.mark.parametrize("document_id", ["%00", "%0A", "%FF", "%C3%28", "%ED%A0%80", "%2E", "%2e%2E", "x" * 513])
 async def test_what_no_id_can_be_is_refused(shared: Bridge, document_id: str) -> None:
     answer = await shared.call("POST", f"/v1/tenants/acme/documents/{document_id}/deliver", ACME)
     assert (answer.status, answer.code) == (400, "bad_path")

@@ -1,9 +1,9 @@
 """How keys are held and told apart, without a server."""
 
-from bridge.http.api import ROUTES
 from bridge.http.codes import CODES
 from bridge.http.keys import Keys
 from bridge.http.routing import Access
+from bridge.http.table import ROUTES
 
 
 def test_keys_are_held_as_digests_only() -> None:
@@ -21,8 +21,16 @@ def test_a_key_of_two_tenants_is_good_for_both_and_an_empty_one_for_none() -> No
     assert keys.caller("") is None
 
 
-def test_only_liveness_and_readiness_are_public() -> None:
-    assert {route.path for route in ROUTES if route.access is Access.PUBLIC} == {"/healthz", "/readyz"}
+def test_without_a_key_there_are_health_the_description_and_calls_that_prove_themselves() -> None:
+    """Nothing under /v1 is among them."""
+    assert {route.path for route in ROUTES if route.access is Access.PUBLIC} == {
+        "/healthz",
+        "/readyz",
+        "/openapi.json",
+        "/docs",
+        "/docs/{asset}",
+        "/hooks/{tenant}/{hook}",
+    }
 
 
 def test_codes_are_stable_names_with_a_meaning_and_routes_name_known_ones() -> None:

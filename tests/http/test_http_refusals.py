@@ -1,6 +1,7 @@
 """How a request that cannot be taken is answered: always the same shape, always a stable code, never a 5xx."""
 
 import asyncio
+from contextlib import suppress
 
 import aiohttp
 import msgspec
@@ -29,6 +30,13 @@ async def raw(bridge: Bridge, request: bytes) -> bytes:
         await writer.wait_closed()
 
 
+async def closed(writer: asyncio.StreamWriter) -> None:
+    """End a connection, which the other side may have ended before."""
+    writer.close()
+    with suppress(ConnectionError):
+        await writer.wait_closed()
+
+
 @pytest.mark.parametrize("path", ["/", "/nothing", "/healthz/", "//v1/me", "/V1/me", "/docs/../v1", "/favicon.ico"])
 async def test_an_unknown_path_is_a_404_in_the_one_shape(shared: Bridge, path: str) -> None:
     answer = await shared.call("GET", path, OPERATOR)
@@ -42,7 +50,8 @@ async def test_an_unknown_path_is_a_404_in_the_one_shape(shared: Bridge, path: s
         ("GET", "/v1/tenants/acme/poll", "POST"),
         ("DELETE", DELIVERIES, "GET, HEAD"),
         ("OPTIONS", DELIVERIES, "GET, HEAD"),
-        ("PATCH", RETRY, "GET, HEAD, POST"),
+        ("PATCH", RETRY, "POST"),
+        ("GET", RETRY, "POST"),
         ("PUT", DELIVER, "POST"),
     ],
 )
@@ -62,7 +71,22 @@ async def test_head_is_taken_where_get_is(shared: Bridge) -> None:
 
 
 @pytest.mark.parametrize(
-    "body", [b"{", b"nope", b"\xff\xfe", b'{"wait": 1', b"[" * 100_000, b'{"wait": 1e999}', b"{}{}", b"\x00"]
+    "body",
+    [
+        b"{",
+        b"nope",
+        b"\xff\xfe",
+        b'{"wait": 1',
+        b"[" * 100_000,
+        b'{"wait": 1e999}',
+        b"{}{}",
+        b"\x00",
+        b'{"wait": 1e400}',
+        b"1" * 5000,
+        rb'"\ud800"',
+        b'"\xed\xa0\x80"',
+        b'{"wait": NaN}',
+    ],
 )
 async def test_a_body_that_is_no_json_is_a_400(shared: Bridge, body: bytes) -> None:
     answer = await shared.call("POST", DELIVER, JSON, data=body)
@@ -140,9 +164,12 @@ async def test_a_compressed_body_is_a_415(shared: Bridge) -> None:
         ("limit=1.0", "limit", "wrong_type"),
         ("limit=%D9%A3", "limit", "wrong_type"),
         ("limit=1&limit=2", "limit", "given_twice"),
+        ("limit=&limit=", "limit", "given_twice"),
         ("state=lost", "state", "bad_value"),
         ("status=failed", "status", "unknown_key"),
         ("document_id=" + "x" * 513, "document_id", "bad_value"),
+        ("document_id=%00", "document_id", "bad_value"),
+        ("cursor=%00", "cursor", "bad_value"),
     ],
 )
 async def test_a_wrong_query_names_each_parameter(shared: Bridge, query: str, name: str, code: str) -> None:
@@ -152,7 +179,7 @@ async def test_a_wrong_query_names_each_parameter(shared: Bridge, query: str, na
     assert (error["in"], error["name"], error["code"]) == ("query", name, code)
 
 
-@pytest.mark.parametrize("cursor", ["nope", "%00", "1", "-1", "null", "eyJhIjoxfQ", "9" * 400, "%F0%9F%A7%BE"])
+@pytest.mark.parametrize("cursor", ["nope", "1", "-1", "null", "eyJhIjoxfQ", "9" * 400, "%F0%9F%A7%BE"])
 async def test_a_cursor_that_was_never_given_is_a_400(shared: Bridge, cursor: str) -> None:
     answer = await shared.call("GET", f"{DELIVERIES}?cursor={cursor}", ACME)
     assert (answer.status, answer.code) == (400, "bad_cursor")
@@ -194,14 +221,14 @@ async def test_a_large_body_is_refused_before_the_client_is_told_to_send_it(shar
     reader, writer = await asyncio.open_connection("127.0.0.1", shared.server.port)
     writer.write(f"{head}Expect: 100-continue\r\nContent-Length: 52428800\r\n\r\n".encode())
     assert b"413" in await reader.readline()
-    writer.close()
+    await closed(writer)
     reader, writer = await asyncio.open_connection("127.0.0.1", shared.server.port)
     writer.write(f"{head}Expect: 100-continue\r\nContent-Length: 2\r\n\r\n".encode())
     assert b"100" in await reader.readline()
     await reader.readline()
     writer.write(b"{}")
     assert b"202" in await reader.readline()
-    writer.close()
+    await closed(writer)
 
 
 async def test_a_body_that_does_not_come_is_not_waited_for_for_ever(
@@ -215,7 +242,7 @@ async def test_a_body_that_does_not_come_is_not_waited_for_for_ever(
     )
     head = await reader.readuntil(b"\r\n\r\n")
     assert b"408" in head.splitlines()[0]
-    writer.close()
+    await closed(writer)
 
 
 @pytest.mark.parametrize(

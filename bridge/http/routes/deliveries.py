@@ -38,8 +38,8 @@ class BulkRetryShape(msgspec.Struct, frozen=True):
     dry_run: bool
 
 
-async def deliveries(call: Call) -> Answer:
-    """List a tenant's deliveries."""
+async def list_deliveries(call: Call) -> Answer:
+    """Return a page of a tenant's deliveries, newest first, by state, document and error."""
     query: DeliveriesQuery = call.query
     try:
         page = await call.back.service.deliveries(query.of(call.tenant), limit=query.limit, cursor=query.cursor)
@@ -49,8 +49,8 @@ async def deliveries(call: Call) -> Answer:
     return Answer(DeliveriesShape(tuple(map(delivery_shape, page.deliveries)), page.next_cursor))
 
 
-async def delivery(call: Call) -> Answer:
-    """Return one delivery with its attempts and every outgoing request."""
+async def get_delivery(call: Call) -> Answer:
+    """Return one delivery with its attempts and every outgoing request, to be held against the logs of both sides."""
     try:
         detail = await call.back.service.detail(call.tenant, call.path["delivery"])
     except NotFoundError:
@@ -59,7 +59,11 @@ async def delivery(call: Call) -> Answer:
 
 
 async def retry(call: Call) -> Answer:
-    """Make an ended delivery once more."""
+    """Make an ended delivery once more.
+
+    The document is read anew and compared with the row: what stands there already is not written again. Only the
+    document's newest delivery is made again.
+    """
     body: RetryBody = call.body
     try:
         queued = await call.back.service.retry(call.tenant, call.path["delivery"], pinned=body.mapping == "same")
@@ -69,7 +73,10 @@ async def retry(call: Call) -> Answer:
 
 
 async def retry_many(call: Call) -> Answer:
-    """Make every delivery once more that matches a filter, given in the query or in the body."""
+    """Make every delivery once more that matches a filter, given in the query or in the body.
+
+    Without a state it is the failed and the parked ones. Look with `dry_run` first.
+    """
     body: BulkRetryBody = call.body
     report = await call.back.service.retry_matching(
         _filter(call.tenant, call.query, body), pinned=body.mapping == "same", dry_run=body.dry_run
@@ -103,7 +110,7 @@ ROUTES: Final = (
         "GET",
         "/v1/tenants/{tenant}/deliveries",
         "Deliveries, newest first",
-        deliveries,
+        list_deliveries,
         {200: DeliveriesShape},
         query=DeliveriesQuery,
         codes=(BAD_CURSOR, LEDGER_UNAVAILABLE),
@@ -122,7 +129,7 @@ ROUTES: Final = (
         "GET",
         "/v1/tenants/{tenant}/deliveries/{delivery}",
         "One delivery with its attempts and every outgoing request",
-        delivery,
+        get_delivery,
         {200: DeliveryDetailShape},
         codes=(DELIVERY_NOT_FOUND, LEDGER_UNAVAILABLE),
     ),

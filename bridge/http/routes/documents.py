@@ -1,21 +1,29 @@
-"""Routes about documents: deliver one now, or see what a delivery would do."""
+"""Routes about documents: deliver one now, see what a delivery would do, look at one, hand one in."""
 
 import asyncio
 from typing import Final
 
+from bridge.action_shapes import DocumentShape, SubmittedShape
 from bridge.delivery.model import Delivery, DeliveryFilter
+from bridge.http.asking import asked, passed_on
 from bridge.http.codes import (
+    BAD_BODY,
+    BAD_VALUE,
     BLOCKED,
     DOCUMENT_NOT_FOUND,
+    FORBIDDEN_URL,
     LEDGER_UNAVAILABLE,
-    RESUME_URL_UNSUPPORTED,
+    MANAGED_MODE,
+    NO_ACTIONS,
+    OUTCOME_UNKNOWN,
     STOPPING,
+    UPSTREAM_CONFLICT,
     UPSTREAM_REFUSED,
     UPSTREAM_THROTTLED,
     UPSTREAM_UNAVAILABLE,
 )
-from bridge.http.models import DeliverBody, NoBody
-from bridge.http.problems import RefusedError
+from bridge.http.models import DeliverBody, NoBody, SubmitBody
+from bridge.http.problems import ErrorEntry, RefusedError
 from bridge.http.routing import Answer, Call, Route
 from bridge.preview_shapes import PreviewShape, preview_shape
 from bridge.service import NotFoundError
@@ -23,28 +31,37 @@ from bridge.shapes import DeliveryShape, delivery_shape
 
 
 async def deliver(call: Call) -> Answer:
-    """Deliver a document because someone asked; 200 when it ended while they waited, 202 when it is under way."""
+    """Deliver a document now, and wait for it if you like; 200 when it has ended, 202 when it is under way.
+
+    It may be repeated at will: a document has one delivery under way at most, and one that was delivered and has not
+    changed is not written again. With `resume_url` one signed message with the delivery is sent there once it has
+    ended; the same address for the same document again is the same call.
+    """
     body: DeliverBody = call.body
+    document = call.path["document"]
+    resume = None
     if body.resume_url is not None:
-        message = "Leave resume_url out; send wait, or ask for the delivery later."
-        raise RefusedError(RESUME_URL_UNSUPPORTED, message)
-    asked = asyncio.create_task(
-        call.back.service.deliver(call.tenant, call.path["document"], wait=body.wait, force=body.force)
+        resume = call.back.use_cases.outbound.resume_endpoint(call.tenant, document, body.resume_url, call.caller.key)
+    asking = asyncio.create_task(
+        call.back.service.deliver(call.tenant, document, wait=body.wait, force=body.force, resume=resume)
     )
     stopping = asyncio.create_task(call.back.stopping.wait())
     try:
-        await asyncio.wait({asked, stopping}, return_when=asyncio.FIRST_COMPLETED)
-        delivery = await asked if asked.done() else await _as_it_stands(call, asked)
+        await asyncio.wait({asking, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        delivery = await asking if asking.done() else await _as_it_stands(call, asking)
+    except NotFoundError:
+        call.require_tenant()
+        raise no_such_document() from None
     finally:
-        asked.cancel()
+        asking.cancel()
         stopping.cancel()
     return Answer(delivery_shape(delivery), 200 if delivery.at_rest else 202)
 
 
-async def _as_it_stands(call: Call, asked: asyncio.Task[Delivery]) -> Delivery:
+async def _as_it_stands(call: Call, asking: asyncio.Task[Delivery]) -> Delivery:
     """Give up waiting, since the bridge stops; the delivery itself goes on when it is back."""
-    asked.cancel()
-    await asyncio.gather(asked, return_exceptions=True)
+    asking.cancel()
+    await asyncio.gather(asking, return_exceptions=True)
     wanted = DeliveryFilter(call.tenant, document_id=call.path["document"])
     page = await call.back.service.deliveries(wanted, limit=1)
     if not page.deliveries:
@@ -53,14 +70,53 @@ async def _as_it_stands(call: Call, asked: asyncio.Task[Delivery]) -> Delivery:
 
 
 async def preview(call: Call) -> Answer:
-    """Tell what a delivery would do; nothing is written."""
+    """Tell what a delivery would do: the plan, every problem, and how the row as it is differs. Nothing is written."""
     try:
         shown = await call.back.service.preview(call.tenant, call.path["document"])
     except NotFoundError:
-        message = "The source has no document with this id, or does not show it to this tenant's key."
-        raise RefusedError(DOCUMENT_NOT_FOUND, message) from None
+        call.require_tenant()
+        raise no_such_document() from None
     return Answer(preview_shape(shown))
 
+
+async def get_document(call: Call) -> Answer:
+    """Return a document with its result as the source gives them, and its deliveries, newest first."""
+    try:
+        return Answer(await call.back.use_cases.actions.view(call.tenant, call.path["document"]))
+    except NotFoundError:
+        call.require_tenant()
+        raise no_such_document() from None
+
+
+async def submit_document(call: Call) -> Answer:
+    """Hand in a document at the source. The same `external_id` again is the same document.
+
+    Without `external_id` the `Idempotency-Key` is taken for it, so that a repeat is safe in either case.
+    """
+    body: SubmitBody = call.body
+    external_id = body.external_id or call.key
+    if external_id is None:
+        message = "Send external_id, or an Idempotency-Key: without either a repeat would be another document."
+        errors = [ErrorEntry("body", "external_id", BAD_VALUE, message)]
+        raise RefusedError(BAD_BODY, f"external_id: {message}", errors=errors)
+    answered = await call.back.use_cases.actions.submit(
+        call.tenant,
+        asked(call),
+        schema=body.schema_,
+        file_url=body.file_url,
+        external_id=external_id,
+        metadata=body.metadata,
+    )
+    return passed_on(answered)
+
+
+def no_such_document() -> RefusedError:
+    """Return the refusal for a document that the source does not have."""
+    message = "The source has no document with this id, or does not show it to this tenant's key."
+    return RefusedError(DOCUMENT_NOT_FOUND, message)
+
+
+_UPSTREAM: Final = (BLOCKED, UPSTREAM_REFUSED, UPSTREAM_UNAVAILABLE, UPSTREAM_THROTTLED, LEDGER_UNAVAILABLE)
 
 ROUTES: Final = (
     Route(
@@ -70,7 +126,7 @@ ROUTES: Final = (
         deliver,
         {200: DeliveryShape, 202: DeliveryShape},
         body=DeliverBody,
-        codes=(RESUME_URL_UNSUPPORTED, LEDGER_UNAVAILABLE),
+        codes=(DOCUMENT_NOT_FOUND, FORBIDDEN_URL, LEDGER_UNAVAILABLE),
     ),
     Route(
         "POST",
@@ -79,13 +135,24 @@ ROUTES: Final = (
         preview,
         {200: PreviewShape},
         body=NoBody,
-        codes=(
-            DOCUMENT_NOT_FOUND,
-            BLOCKED,
-            UPSTREAM_REFUSED,
-            UPSTREAM_UNAVAILABLE,
-            UPSTREAM_THROTTLED,
-            LEDGER_UNAVAILABLE,
-        ),
+        codes=(DOCUMENT_NOT_FOUND, MANAGED_MODE, *_UPSTREAM),
+    ),
+    Route(
+        "GET",
+        "/v1/tenants/{tenant}/documents/{document}",
+        "A document, its result and its deliveries",
+        get_document,
+        {200: DocumentShape},
+        codes=(DOCUMENT_NOT_FOUND, NO_ACTIONS, *_UPSTREAM),
+    ),
+    Route(
+        "POST",
+        "/v1/tenants/{tenant}/documents",
+        "Hand in a document",
+        submit_document,
+        {202: SubmittedShape},
+        body=SubmitBody,
+        codes=(NO_ACTIONS, UPSTREAM_CONFLICT, OUTCOME_UNKNOWN, *_UPSTREAM),
+        idempotent=True,
     ),
 )

@@ -10,18 +10,18 @@ METRICS_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 
 
 async def healthz(_: Call) -> Answer:
-    """Tell that the process answers."""
+    """Tell that the process answers. It does so from the first moment on."""
     return Answer({"status": "ok"})
 
 
 async def readyz(call: Call) -> Answer:
-    """Tell how every part is; 503 while no work can be taken."""
+    """Tell how every part is, without naming a tenant; 503 while no work can be taken."""
     report = await call.back.readiness.report()
     return Answer(report, 200 if report.ready else 503)
 
 
 async def metrics(call: Call) -> Answer:
-    """Return the metrics."""
+    """Return what is counted, in Prometheus's text format. Needs an operator key, since it names every tenant."""
     return Answer(call.back.metrics.render(await call.back.statuses.recent()), content_type=METRICS_TYPE)
 
 

@@ -49,12 +49,12 @@ def _visible(call: Call) -> tuple[str, ...]:
 
 
 async def me(call: Call) -> Answer:
-    """Tell whose key this is."""
+    """Tell whose key this is, and which tenants it is good for: the test of a credential."""
     return Answer(MeShape("operator" if call.caller.operator else "tenant", _visible(call)))
 
 
 async def tenants(call: Call) -> Answer:
-    """List the tenants that this key may see, with their health."""
+    """Return the tenants that this key may see, with their health: what is blocked and why."""
     service = call.back.service
     statuses = await statuses_of(service, _visible(call))
     findings = finding_shapes(service.reload_findings) if call.caller.operator else None
@@ -62,7 +62,7 @@ async def tenants(call: Call) -> Answer:
 
 
 async def poll(call: Call) -> Answer:
-    """Read the tenant's outbox now, to the end of its window."""
+    """Read the tenant's outbox now, to the end of its window. A poll that is under way is joined."""
     report = await call.back.service.poll(call.tenant)
     return Answer(PollResultShape(report.seen, report.queued, report.cursor_reset))
 
