@@ -117,7 +117,7 @@ def _to_list(value: Any) -> Any:
     return value if isinstance(value, list | tuple) else [value]
 
 
-class _OneOrList:
+class OneOrList:
     """Says in a JSON Schema that one value stands for a list of one."""
 
     @classmethod
@@ -126,7 +126,7 @@ class _OneOrList:
         return {"anyOf": [listed["items"], listed]}
 
 
-OneOrSeveral = Annotated[tuple[ItemT, ...], Strict(strict=False), BeforeValidator(_to_list), _OneOrList]
+OneOrSeveral = Annotated[tuple[ItemT, ...], Strict(strict=False), BeforeValidator(_to_list), OneOrList]
 """One value or a list of them in the file, a tuple in the model."""
 
 

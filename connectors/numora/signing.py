@@ -81,7 +81,10 @@ def unreadable(message: str) -> HookRefusedError:
 
 
 def as_id(value: object, longest: int = LONGEST_ID) -> str | None:
-    """Return an id that can be used: a text that is not empty, not too long, and all of it printable; else None."""
-    if not isinstance(value, str) or not value.strip() or len(value) > longest or _UNPRINTABLE.search(value):
+    """Return an id that can be used: a text that is not empty, not too long, all of it printable, and no path's dots.
+
+    None for anything else.
+    """
+    if not isinstance(value, str) or len(value) > longest or _UNPRINTABLE.search(value):
         return None
-    return value
+    return value if value.strip() and value not in {".", ".."} else None

@@ -1,10 +1,13 @@
 """The first steps: help, version, schemas, and a configuration to start from."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
 
+from bridge.config.load import load_config
+from bridge.config.models import BridgeConfig
 from tests.cli.cli_process import command
 
 VARIABLES = {
@@ -13,6 +16,13 @@ VARIABLES = {
     "EXAMPLE_NUMORA_KEY": "numora-key-of-a-person",
     "EXAMPLE_DATAVERSE_SECRET": "dataverse-secret-of-a-person",
 }
+MORE_VARIABLES = {
+    "EXAMPLE_NUMORA_WEBHOOK_SECRET": "webhook-secret-of-a-person",
+    "EXAMPLE_EXECUTOR_SECRET": "executor-secret-of-a-person",
+    "EXAMPLE_EVENTS_SECRET": "events-secret-of-a-person",
+}
+EXAMPLE = re.compile(r"^( *)# ( {0,2}(?:- \{|[a-z_]+:(?: |$)).*)$", re.MULTILINE)
+"""A line that is used by taking its # away. Sentences begin otherwise, and alternatives stand further to the right."""
 
 
 async def test_a_new_configuration_is_good_once_its_secrets_are_set(tmp_path: Path) -> None:
@@ -28,6 +38,38 @@ async def test_a_new_configuration_is_good_once_its_secrets_are_set(tmp_path: Pa
     assert checked.code == 0, checked.everything
     assert f"found in the environment: {', '.join(sorted(VARIABLES))}" in checked.out
     assert not any(secret in checked.everything for secret in VARIABLES.values())
+
+
+async def test_every_example_in_a_new_configuration_can_be_used_as_it_stands(tmp_path: Path) -> None:
+    """Without the #, each key is known and its value is good; what bridge.yaml says is a default is one."""
+    await command("init", str(tmp_path))
+    for file in (tmp_path / "bridge.yaml", tmp_path / "tenants/example.yaml"):
+        text = file.read_text()
+        assert len(EXAMPLE.findall(text)) > 5
+        file.write_text(EXAMPLE.sub(r"\1\2", text).replace("allow_hosts: []", "allow_hosts: [n8n]"))
+    checked = await command("check", "--config", str(tmp_path), "--offline", **VARIABLES, **MORE_VARIABLES)
+    assert checked.code == 0, checked.everything
+    assert "warning" not in checked.everything.lower(), checked.everything
+    assert all(name in checked.out for name in MORE_VARIABLES)
+    bridge = load_config(tmp_path, {**VARIABLES, **MORE_VARIABLES}).bridge
+    assert bridge.model_copy(update={"api_keys": (), "allow_hosts": ()}) == BridgeConfig()
+    named = (tmp_path / ".env.example").read_text()
+    assert all(f"{name}=" in named for name in (*VARIABLES, *MORE_VARIABLES, "EXAMPLE_RETAB_KEY"))
+
+
+async def test_the_alternative_source_in_a_new_configuration_can_take_the_place_of_the_first(tmp_path: Path) -> None:
+    """What is shown for Retab is a whole ``source``."""
+    await command("init", str(tmp_path))
+    file = tmp_path / "tenants/example.yaml"
+    text = file.read_text()
+    shown = "".join(f"{line}\n" for line in re.findall(r"^#     (.*)$", text, re.MULTILINE))
+    assert shown.startswith("source:\n")
+    first, rest = text.index("source:\n"), text.index("destination:\n")
+    file.write_text(text[:first] + shown + text[rest:])
+    variables = {**VARIABLES, "EXAMPLE_RETAB_KEY": "retab-key-of-a-person"}
+    checked = await command("check", "--config", str(tmp_path), "--offline", **variables)
+    assert checked.code == 0, checked.everything
+    assert "EXAMPLE_RETAB_KEY" in checked.out
 
 
 async def test_a_configuration_that_is_there_is_never_written_over(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """Every command that the pages show exists, with these options; every call names a route that there is."""
 
+import json
 import re
 from importlib.util import find_spec
 from itertools import product
@@ -11,12 +12,12 @@ import typer
 from ruamel.yaml import YAML
 
 from bridge.cli.application import app
-from bridge.http.api import ROUTES
 from bridge.http.routing import RouteTable
+from bridge.http.table import ROUTES
 from tests.docs.pages import ROOT, blocks, commands, text_of
 
 BRIDGE: Any = typer.main.get_command(app)
-TARGETS = set(re.findall(r"^([a-z-]+):", text_of("Makefile"), re.MULTILINE))
+TARGETS = set(re.findall(r"^([a-z0-9-]+):", text_of("Makefile"), re.MULTILINE))
 PLACEHOLDERS = {"FILE…": "FILE"}
 
 
@@ -80,6 +81,16 @@ def test_every_target_of_make_exists(page: str, words: list[str]) -> None:
         assert f"$({variable}" in text_of("Makefile")
 
 
+@pytest.mark.parametrize(("page", "words"), shown("npm"), ids=_told)
+def test_what_is_said_to_npm_fits_the_node_package(page: str, words: list[str]) -> None:
+    """Its scripts are there, and a tarball has the name that ``npm pack`` gives it."""
+    package = json.loads(text_of("n8n/package.json"))
+    if words[0] == "run":
+        assert words[1] in package["scripts"]
+    tarballs = {word.rpartition("/")[2] for word in words if word.endswith(".tgz")}
+    assert tarballs <= {f"{package['name']}-{package['version']}.tgz"}
+
+
 @pytest.mark.parametrize(("page", "words"), shown("docker"), ids=_told)
 def test_what_is_said_to_compose_fits_the_compose_file(page: str, words: list[str]) -> None:
     assert words[0] == "compose"
@@ -117,6 +128,6 @@ def test_every_call_names_a_route_and_parameters_that_there_are(page: str, words
 def test_shell_blocks_hold_commands_that_are_looked_at() -> None:
     """A block with a program that no test knows would go unchecked."""
     known = {"numora-bridge", "make", "docker", "python", "python3", "pip", "curl", "sqlite3"}
-    known |= {"cp", "mv", "chmod", "export", "set", "."}
+    known |= {"cd", "chmod", "cp", "export", "mkdir", "mv", "npm", "set", "."}
     assert {words[0].rpartition("/")[2] or words[0] for _, words in commands()} - known == set()
     assert len(blocks("sh")) >= 10

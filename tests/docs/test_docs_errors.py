@@ -15,7 +15,7 @@ from bridge.http.codes import CODES as HTTP_CODES
 from bridge.ledger import protocol
 from bridge.ledger.codes import LEDGER_CODES
 from bridge.remedies import DOCUMENT_REMEDIES, REQUEST_REMEDIES
-from connectors.codes import OUTCOME_CODES
+from connectors.codes import HOOK_CODES, OUTCOME_CODES
 from connectors.outcome import OutcomeError
 from mappings.codes import FINDING_CODES as MAPPING_FINDINGS
 from mappings.codes import PROBLEM_CODES, SKIP_CODES
@@ -25,6 +25,9 @@ VENDORS = dict(vendor_codes())
 
 CODE_AT = {
     **{f"{name}Error": 0 for name in ("Transient", "Throttled", "UnknownOutcome", "Blocked", "Conflict", "Skipped")},
+    "ActionConflictError": 0,
+    "ActionRefusedError": 0,
+    "HookRefusedError": 0,
     "CursorRefusedError": 0,
     "OutboxAbsentError": 0,
     "DoesNotFitError": 0,
@@ -37,6 +40,7 @@ CODE_AT = {
     "_fail": 0,
     "_miss": 1,
     "DeliveryError": 0,
+    "withdrawn": 1,
 }
 """Where the code stands among the arguments of whatever is called with one."""
 
@@ -54,7 +58,7 @@ def product_files(folder: str, *but: str) -> list[Path]:
     return [
         path
         for path in sorted((ROOT / folder).rglob("*.py"))
-        if "sandbox" not in path.parts and not {path.stem, *path.parts} & {"codes", "retab", *but}
+        if "sandbox" not in path.parts and not {path.stem, *path.parts} & {"codes", *but}
     ]
 
 
@@ -112,10 +116,11 @@ def returned_faults(path: str) -> set[str]:
 
 
 GIVEN_TO_FILES = {"finding", "Finding", "_add", "_fail", "_miss"}
+NO_OUTCOMES = GIVEN_TO_FILES | {"HookRefusedError"}
 
 
 def outcomes(found: dict[str, set[str]]) -> dict[str, set[str]]:
-    return {code: names - GIVEN_TO_FILES for code, names in found.items() if names - GIVEN_TO_FILES}
+    return {code: names - NO_OUTCOMES for code, names in found.items() if names - NO_OUTCOMES}
 
 
 def test_the_page_is_current() -> None:
@@ -168,6 +173,11 @@ def test_the_shared_codes_are_those_of_what_connectors_share() -> None:
     assert all(set(one.outcomes) <= every_outcome_class() for one in OUTCOME_CODES.values())
 
 
+def test_the_codes_of_calls_that_are_not_taken_are_those_that_are_given() -> None:
+    found = codes_in(product_files("connectors"))
+    assert {code for code, names in found.items() if "HookRefusedError" in names} == HOOK_CODES.keys()
+
+
 def test_the_findings_about_a_target_are_those_that_its_check_gives() -> None:
     module = VENDORS["dataverse"]
     found = codes_in(product_files("connectors/dataverse"))
@@ -180,7 +190,7 @@ def test_the_findings_about_a_target_are_those_that_its_check_gives() -> None:
 
 def test_the_codes_of_the_pipeline_are_those_that_it_gives() -> None:
     files = [*product_files("bridge/pipeline"), *product_files("bridge/delivery")]
-    given = set(outcomes(codes_in(files))) | returned_faults("bridge/pipeline/runner.py")
+    given = set(outcomes(codes_in(files))) | returned_faults("bridge/pipeline/lane.py")
     assert given == PIPELINE_CODES.keys()
 
 

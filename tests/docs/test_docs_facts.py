@@ -8,23 +8,50 @@ import pytest
 from pydantic import BaseModel
 from ruamel.yaml import YAML
 
+from bridge.action_shapes import (
+    DecisionShape,
+    DispatchShape,
+    DocumentShape,
+    DocumentStateShape,
+    ReviewActionShape,
+    SubmittedShape,
+)
 from bridge.cli.failures import FAILED, INTERRUPTED, MISUSED
 from bridge.config.models import BridgeConfig, TenantConfig
 from bridge.config.reading import read_folder
 from bridge.delivery.model import State
 from bridge.errors_reference import reference
-from bridge.http.api import ROUTES
-from bridge.http.models import BulkRetryBody, DeliverBody, DeliveriesQuery, RetryBody
+from bridge.hooks import HookAnswer
+from bridge.http.models import (
+    ApproveDocumentBody,
+    BulkRetryBody,
+    DeliverBody,
+    DeliveriesQuery,
+    RetryBody,
+    ReviewStateBody,
+    SubmitBody,
+)
+from bridge.http.models_reviews import (
+    ApproveReviewBody,
+    DestinationBody,
+    RejectReviewBody,
+    ReviewsQuery,
+    SubscribeBody,
+    WorkflowDispatchBody,
+)
 from bridge.http.readiness import ReadinessShape
 from bridge.http.routes.deliveries import BulkRetryShape
 from bridge.http.routes.tenants import MeShape, PollResultShape
 from bridge.http.routing import Access
+from bridge.http.table import ROUTES
 from bridge.ledger.protocol import PollState
 from bridge.metrics import Metrics
 from bridge.pipeline.gates import Side
 from bridge.preview_shapes import PreviewShape
+from bridge.review_shapes import ReviewDetailShape, VersionShape
 from bridge.service import TenantStatus
 from bridge.shapes import AttemptShape, DeliveryShape, ProblemShape, RequestShape
+from bridge.subscription_shapes import SubscriptionShape, TrialShape
 from bridge.tenant_shapes import BlockShape, TenantShape
 from connectors.registry import SOURCES
 from connectors.settings import NotAvailable, NotUsedYet
@@ -70,6 +97,17 @@ def test_it_says_which_routes_need_which_key() -> None:
         (MeShape, "## Tenants"),
         (PollResultShape, "## Tenants"),
         (PreviewShape, "## Documents"),
+        (DocumentShape, "## Documents"),
+        (DocumentStateShape, "## Documents"),
+        (SubmittedShape, "## Documents"),
+        (ReviewActionShape, "## Documents"),
+        (DispatchShape, "## Documents"),
+        (DecisionShape, "## Reviews"),
+        (ReviewDetailShape, "## Reviews"),
+        (VersionShape, "## Reviews"),
+        (SubscriptionShape, "## Subscriptions"),
+        (TrialShape, "## Subscriptions"),
+        (HookAnswer, "## Hooks"),
     ],
     ids=lambda value: getattr(value, "__name__", value),
 )
@@ -85,12 +123,22 @@ def test_every_key_of_an_answer_is_documented(shape: Any, heading: str) -> None:
         (RetryBody, "## Deliveries"),
         (BulkRetryBody, "## Deliveries"),
         (DeliverBody, "## Documents"),
+        (SubmitBody, "## Documents"),
+        (ApproveDocumentBody, "## Documents"),
+        (ReviewStateBody, "## Documents"),
+        (ReviewsQuery, "## Reviews"),
+        (ApproveReviewBody, "## Reviews"),
+        (RejectReviewBody, "## Reviews"),
+        (SubscribeBody, "## Subscriptions"),
+        (DestinationBody, "## Numora's resources"),
+        (WorkflowDispatchBody, "## Numora's resources"),
     ],
     ids=lambda value: getattr(value, "__name__", value),
 )
 def test_every_key_of_a_request_is_documented(model: type[BaseModel], heading: str) -> None:
     text = section(API, heading)
-    assert {name for name in model.model_fields if f"`{name}`" not in text and f'"{name}"' not in text} == set()
+    names = {field.alias or name for name, field in model.model_fields.items()}
+    assert {name for name in names if f"`{name}`" not in text and f'"{name}"' not in text} == set()
 
 
 @pytest.mark.parametrize("block", blocks("json"), ids=lambda block: block.page)
@@ -203,7 +251,7 @@ def test_the_readme_says_what_this_version_does_not_do() -> None:
             wanted |= mark.values
         else:
             wanted.add(mark.what.rpartition("kind: ")[2].strip("`").rpartition(" ")[2])
-    assert {"events", "managed", "route", "certificate", "numora_session"} <= wanted
+    assert {"certificate", "numora_session"} <= wanted
     assert {one for one in wanted if not re.search(rf"\b{one}\b", status)} == set()
 
 

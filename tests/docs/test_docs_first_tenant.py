@@ -75,7 +75,10 @@ def fill_in(folder: Path, world: SandboxWorld) -> None:
         "BRIDGE_API_KEY": "an-operator-key-0123456789",
     }
     env = folder / "config/.env"
-    lines = [f"{line}{secrets.pop(line[:-1])}" if line.endswith("=") else line for line in env.read_text().splitlines()]
+    lines = [
+        f"{line}{secrets.pop(line[:-1])}" if re.match(r"[A-Z_]+=$", line) else line
+        for line in env.read_text().splitlines()
+    ]
     env.write_text("\n".join(lines) + "\n")
     assert not secrets
 

@@ -1,7 +1,6 @@
 """What a workspace holds beside documents: schemas, destinations, mappings, workflows and runs."""
 
 from dataclasses import dataclass, field
-from itertools import count
 from typing import Any, Final
 
 import msgspec
@@ -40,7 +39,7 @@ class Catalogue:
     mappings: dict[tuple[str, str], Any] = field(default_factory=dict)
     workflows: dict[str, dict[str, Any]] = field(default_factory=dict)
     runs: dict[str, Run] = field(default_factory=dict)
-    _numbers: "count[int]" = field(default_factory=lambda: count(1))
+    _last_number: int = 0
 
     def __post_init__(self) -> None:
         self.workflows["wf_push"] = {
@@ -58,7 +57,7 @@ class Catalogue:
         if new.provider != _PROVIDER:
             raise RefusedError(422, "invalid_payload", "provider is not a known one")
         made = {
-            "id": f"dst_{next(self._numbers)}",
+            "id": f"dst_{self._next_number()}",
             "provider": new.provider,
             "display_name": new.display_name,
             "status": "active",
@@ -96,7 +95,7 @@ class Catalogue:
 
     def start_run(self, workflow_id: str, document_id: str, route: DeliveryRoute, at: str) -> Run:
         """Queue a run."""
-        run = Run(f"run_{next(self._numbers)}", workflow_id, document_id, route, at)
+        run = Run(f"run_{self._next_number()}", workflow_id, document_id, route, at)
         run.logs.append({"node": "start", "status": "queued", "message": "the run was queued", "at": at})
         self.runs[run.id] = run
         return run
@@ -106,6 +105,10 @@ class Catalogue:
         if run_id not in self.runs:
             raise RefusedError(404, "not_found", "there is no such run")
         return self.runs[run_id]
+
+    def _next_number(self) -> int:
+        self._last_number += 1
+        return self._last_number
 
     def _place(self, schema: str, destination: str) -> tuple[str, str]:
         if schema not in {one["id"] for one in SCHEMAS}:
