@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from bridge.actions import UnsupportedError
+from bridge.actions.asked import UnsupportedError
 from bridge.pipeline.journal import NoJournal
 from bridge.pipeline.lane import Lane
 from bridge.pipeline.runner import unmapped

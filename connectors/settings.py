@@ -102,13 +102,6 @@ class NotAvailable:
     values: frozenset[str] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class NotUsedYet:
-    """Marks a field that this version accepts in a file and makes no use of."""
-
-    what: str
-
-
 Several = Annotated[tuple[ItemT, ...], Strict(strict=False)]
 """A list in the file, a tuple in the model."""
 

@@ -49,7 +49,8 @@ def list_deliveries(
 ) -> None:
     """List deliveries, newest first. Works beside a running service."""
     from bridge.cli.telling import moment, why
-    from bridge.shapes import delivery_shape, encode
+    from bridge.shapes.deliveries import delivery_shape
+    from bridge.shapes.encoding import encode
 
     loaded = load(config)
     wanted = Wanted(_tenants(loaded, tenant), _states(state), document_id, error_code)
@@ -88,7 +89,8 @@ def show(
     as_json: JsonOption = False,
 ) -> None:
     """Show one delivery with its attempts and every outgoing request. Works beside a running service."""
-    from bridge.shapes import delivery_detail_shape, encode
+    from bridge.shapes.deliveries import delivery_detail_shape
+    from bridge.shapes.encoding import encode
 
     delivery, attempts, requests = asyncio.run(read_detail(load(config), delivery_id))
     if as_json:

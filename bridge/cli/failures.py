@@ -51,7 +51,7 @@ def guarded(command: Callable[P, None]) -> Callable[P, None]:
 
 def _explained(error: Exception) -> int | None:
     """Tell a person what is wrong, on stderr; return the exit code, None for what nobody foresaw."""
-    from bridge.actions import ActionError
+    from bridge.actions.asked import ActionError
     from bridge.cli.findings import print_findings, summary
     from bridge.cli.terminal import complain
     from bridge.ledger.protocol import LedgerError, LedgerStoreError

@@ -12,7 +12,7 @@ from bridge.cli.terminal import progress, report, say, table
 
 if TYPE_CHECKING:
     from bridge.config.loaded import LoadedConfig, Tenant
-    from bridge.preview_shapes import PreviewShape, TraceShape
+    from bridge.shapes.previews import PreviewShape, TraceShape
     from connectors.ports import KnownRow
 
 _LONGEST_CELL = 60
@@ -32,8 +32,8 @@ def preview(
     service. Exit code 1 when the document would be rejected.
     """
     from bridge.delivery.model import State
-    from bridge.preview_shapes import preview_shape
-    from bridge.shapes import encode
+    from bridge.shapes.encoding import encode
+    from bridge.shapes.previews import preview_shape
 
     loaded = load(config)
     shape = preview_shape(asyncio.run(_preview(loaded, tenant_of(loaded, tenant), document_id)))

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 
 from bridge.cli.terminal import report, say
 from bridge.delivery.model import Delivery, Millis, State
-from bridge.shapes import timestamp
+from bridge.shapes.encoding import timestamp
 
 _GOOD = frozenset({State.SUCCEEDED, State.SKIPPED, State.SUPERSEDED})
 

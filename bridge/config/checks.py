@@ -9,7 +9,7 @@ from pydantic import BaseModel, SecretStr
 
 from bridge.config.models import BridgeConfig, TenantConfig
 from connectors.addresses import AllowedHosts, ForbiddenUrlError, checked_url
-from connectors.settings import INSECURE_URL, NotAvailable, NotUsedYet, allowed_hosts, is_insecure
+from connectors.settings import INSECURE_URL, NotAvailable, allowed_hosts, is_insecure
 from mappings.findings import Finding
 from mappings.yaml_source import Path, YamlSource
 
@@ -33,9 +33,6 @@ def checks_of_shape(model: type[BaseModel], source: YamlSource) -> Iterator[Find
             if isinstance(mark, NotAvailable) and (mark.values is None or str(place.given) in mark.values):
                 message = f"{mark.what} is not available in this version. Leave it out or choose another."
                 yield source.finding(place.path, "not_available", message)
-            elif isinstance(mark, NotUsedYet) and place.given not in (None, []):
-                message = f"{mark.what} are not available in this version: this key has no effect yet."
-                yield source.finding(place.path, "not_used_yet", message, key=True, warning=True)
         if place.secret and isinstance(place.given, str) and "${" not in place.given.replace("$${", ""):
             message = "A secret stands here in clear. Write ${NAME} and set NAME in the environment, or ${file:PATH}."
             yield source.finding(place.path, "literal_secret", message, warning=True)

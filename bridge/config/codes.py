@@ -30,7 +30,6 @@ FINDING_CODES: Final[Mapping[str, str]] = {
     "no_tenants": "Warning: there is no tenant file.",
     "not_available": "The file asks for something that this version does not do.",
     "not_used_when_managed": "Warning: a key has no effect with `mode: managed`.",
-    "not_used_yet": "Warning: a key has no effect in this version.",
     "not_utf8": "A file is not UTF-8.",
     "nothing_brings_in": "Warning: the outbox is not read, and no calls are let in that could bring documents in.",
     "shared_api_key": "Two tenants, or a tenant and the operator, have the same API key.",

@@ -13,7 +13,7 @@ from pydantic_core import PydanticUndefined
 
 from bridge.config.codes import FINDING_CODES
 from bridge.config.models import BridgeConfig, TenantConfig
-from connectors.settings import NotAvailable, NotUsedYet, OneOrList, format_duration
+from connectors.settings import NotAvailable, OneOrList, format_duration
 
 _INTRODUCTION = """\
 # Configuration
@@ -172,9 +172,7 @@ def _literal(value: Any) -> str:
 def _meaning(field: FieldInfo) -> str:
     words = [field.description or ""]
     for mark in field.metadata:
-        if isinstance(mark, NotUsedYet):
-            words.append("*No effect yet.*")
-        elif isinstance(mark, NotAvailable):
+        if isinstance(mark, NotAvailable):
             which = "" if mark.values is None else "".join(f"`{value}` " for value in sorted(mark.values))
             words.append(f"*{which}not available.*" if which else "*Not available.*")
     if field.examples:

@@ -20,6 +20,7 @@ from connectors.outcome import (
     TransientError,
     UnknownOutcomeError,
 )
+from connectors.settings import format_duration
 
 MANAGED_PUSH_FAILED = "managed_push_failed"
 MANAGED_DEADLINE = "managed_deadline"
@@ -98,10 +99,10 @@ def push_failed(delivery: Delivery, status: str | None, now: Millis, started_at:
 
 def deadline_over(delivery: Delivery, rules: WatchRules, status: str | None, now: Millis, started_at: Millis) -> Turn:
     """The source took too long: a person is to look."""
-    hours = rules.deadline / 3_600_000
+    allowed = format_duration(timedelta(milliseconds=rules.deadline))
     said = f" It is still {status} there." if status else ""
     message = (
-        f"The source has not ended its delivery within {hours:g} h.{said} Look there what holds it up; a retry watches "
+        f"The source has not ended its delivery within {allowed}.{said} Look there what holds it up; a retry watches "
         "on, and asks again only if the document is no longer on its way."
     )
     return _ended(delivery, State.PARKED, "parked", now, started_at, DeliveryError(MANAGED_DEADLINE, message))

@@ -9,7 +9,8 @@ from bridge.delivery.model import Delivery, Millis, State
 from bridge.events.model import Event, Origin
 from bridge.ledger.messages import MessageReader
 from bridge.pipeline.gates import Block
-from bridge.shapes import delivery_shape, encode, timestamp
+from bridge.shapes.deliveries import delivery_shape
+from bridge.shapes.encoding import encode, timestamp
 
 TRIAL: Final = "bridge.test"
 """The type of the message that is sent on request, to see whether it gets through."""

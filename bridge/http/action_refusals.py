@@ -3,7 +3,14 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
-from bridge.actions import ActionError, InProgressError, KeyReusedError, NotKnownError, StaleError, UnsupportedError
+from bridge.actions.asked import (
+    ActionError,
+    InProgressError,
+    KeyReusedError,
+    NotKnownError,
+    StaleError,
+    UnsupportedError,
+)
 from bridge.events.endpoints import EndpointRefusedError
 from bridge.http.codes import (
     CODES,

@@ -26,7 +26,7 @@ from bridge.http.table import ROUTES, SECTIONS
 from bridge.http.use_cases import UseCases
 from bridge.metrics import Metrics
 from bridge.service import NotFoundError
-from bridge.shapes import encode
+from bridge.shapes.encoding import encode
 
 log = logging.getLogger(__name__)
 

@@ -4,9 +4,9 @@ from hashlib import sha256
 
 from pydantic import BaseModel
 
-from bridge.actions import Answered, Asked
+from bridge.actions.asked import Answered, Asked
 from bridge.http.routing import Answer, Call
-from bridge.shapes import encode_sorted
+from bridge.shapes.encoding import encode_sorted
 
 REPLAYED = "Idempotency-Replayed"
 

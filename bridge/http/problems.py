@@ -7,7 +7,7 @@ from typing import Any, Literal
 from aiohttp import web
 
 from bridge.http.codes import Code
-from bridge.shapes import encode
+from bridge.shapes.encoding import encode
 
 CONTENT_TYPE = "application/problem+json"
 

@@ -2,14 +2,14 @@
 
 from dataclasses import dataclass
 
-from bridge.decisions import ReviewDecisions
+from bridge.actions.documents import ReviewActions
+from bridge.actions.resources import Resources
+from bridge.actions.reviews import ReviewDecisions
 from bridge.events.outbound import Outbound
 from bridge.hooks import Hooks
 from bridge.ledger.protocol import Ledger
-from bridge.review_actions import ReviewActions
 from bridge.runtime import Runtime
 from bridge.service import Service
-from bridge.source_resources import Resources
 
 
 @dataclass(frozen=True, slots=True)

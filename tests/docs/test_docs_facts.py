@@ -8,14 +8,6 @@ import pytest
 from pydantic import BaseModel
 from ruamel.yaml import YAML
 
-from bridge.action_shapes import (
-    DecisionShape,
-    DispatchShape,
-    DocumentShape,
-    DocumentStateShape,
-    ReviewActionShape,
-    SubmittedShape,
-)
 from bridge.cli.failures import FAILED, INTERRUPTED, MISUSED
 from bridge.config.models import BridgeConfig, TenantConfig
 from bridge.config.reading import read_folder
@@ -47,14 +39,22 @@ from bridge.http.table import ROUTES
 from bridge.ledger.protocol import PollState
 from bridge.metrics import Metrics
 from bridge.pipeline.gates import Side
-from bridge.preview_shapes import PreviewShape
-from bridge.review_shapes import ReviewDetailShape, VersionShape
 from bridge.service import TenantStatus
-from bridge.shapes import AttemptShape, DeliveryShape, ProblemShape, RequestShape
-from bridge.subscription_shapes import SubscriptionShape, TrialShape
-from bridge.tenant_shapes import BlockShape, TenantShape
+from bridge.shapes.actions import (
+    DecisionShape,
+    DispatchShape,
+    DocumentShape,
+    DocumentStateShape,
+    ReviewActionShape,
+    SubmittedShape,
+)
+from bridge.shapes.deliveries import AttemptShape, DeliveryShape, ProblemShape, RequestShape
+from bridge.shapes.previews import PreviewShape
+from bridge.shapes.reviews import ReviewDetailShape, VersionShape
+from bridge.shapes.subscriptions import SubscriptionShape, TrialShape
+from bridge.shapes.tenants import BlockShape, TenantShape
 from connectors.registry import SOURCES
-from connectors.settings import NotAvailable, NotUsedYet
+from connectors.settings import NotAvailable
 from tests.docs.pages import blocks, first_cells, section, text_of
 
 API = text_of("docs/api.md")
@@ -228,7 +228,7 @@ def marks(model: type[BaseModel], seen: set[type]) -> list[tuple[str, Any]]:
     seen.add(model)
     found = []
     for name, field in model.model_fields.items():
-        found += [(name, mark) for mark in field.metadata if isinstance(mark, NotAvailable | NotUsedYet)]
+        found += [(name, mark) for mark in field.metadata if isinstance(mark, NotAvailable)]
         left = [field.annotation]
         while left:
             annotation = left.pop()
@@ -244,10 +244,8 @@ def test_the_readme_says_what_this_version_does_not_do() -> None:
     found = [one for model in (BridgeConfig, TenantConfig) for one in marks(model, set())]
     kinds = {name for name, kind in SOURCES.items() if kind.builder is None}
     wanted = set(kinds)
-    for name, mark in found:
-        if isinstance(mark, NotUsedYet):
-            wanted.add(name)
-        elif mark.values is not None:
+    for _, mark in found:
+        if mark.values is not None:
             wanted |= mark.values
         else:
             wanted.add(mark.what.rpartition("kind: ")[2].strip("`").rpartition(" ")[2])

@@ -14,7 +14,8 @@ from event_receiver import SECRET, Receiver
 from bridge.delivery.model import State
 from bridge.ledger.protocol import LedgerFullError, Save
 from bridge.sandbox import SandboxWorld
-from bridge.shapes import delivery_shape, encode
+from bridge.shapes.deliveries import delivery_shape
+from bridge.shapes.encoding import encode
 from tests.pipeline.pipeline_stage import staged
 
 

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from bridge.actions.documents import ReviewActions
+from bridge.actions.resources import Resources
 from bridge.config.load import load_config
 from bridge.config.loaded import LoadedConfig
 from bridge.delivery.model import Delivery, DeliveryFilter, State
@@ -14,12 +16,10 @@ from bridge.hooks import Hooks
 from bridge.ledger.open import temporary_ledger
 from bridge.ledger.protocol import Ledger
 from bridge.pipeline.poller import PollReport
-from bridge.review_actions import ReviewActions
 from bridge.runtime import BlockEvent, Observers, Runtime
 from bridge.sandbox import SandboxWorld
 from bridge.service import Service
 from bridge.serving import running
-from bridge.source_resources import Resources
 from connectors.numora.sandbox import SandboxDocument
 from connectors.numora.sandbox.samples import sample_documents, sample_invoices
 

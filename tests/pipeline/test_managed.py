@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from pipeline_stage import Stage, managed, staged, states
 
-from bridge.actions import UnsupportedError
+from bridge.actions.asked import UnsupportedError
 from bridge.delivery.model import State, Step
 from bridge.sandbox import SandboxWorld
 from connectors.numora.sandbox import DeliveryRoute, SandboxDocument

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 from pipeline_stage import Stage, managed, staged, states
 
-from bridge.actions import (
+from bridge.actions.asked import (
     Answered,
     Asked,
     InProgressError,

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from pipeline_stage import Stage, source_keys, staged, states
 
-from bridge.actions import Asked
+from bridge.actions.asked import Asked
 from bridge.delivery.model import Delivery, State, Trigger
 from bridge.sandbox import SandboxWorld
 from bridge.service import NotFoundError

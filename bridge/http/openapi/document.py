@@ -13,7 +13,8 @@ from bridge.http.openapi.problems import PROBLEM_DETAILS, PROBLEM_SCHEMA, codes_
 from bridge.http.openapi.schemas import REFERENCE, model_schemas, prose, query_parameters, shape_schemas
 from bridge.http.reading import LARGEST_BODY
 from bridge.http.routing import LONGEST_ID, Access, Route
-from bridge.shapes import DeliveryShape, encode
+from bridge.shapes.deliveries import DeliveryShape
+from bridge.shapes.encoding import encode
 
 DESCRIPTION: Final = """\
 Deliver reviewed documents, look at deliveries, decide about documents, and be told how it went.

@@ -2,8 +2,7 @@
 
 from typing import Final
 
-from bridge.action_shapes import DispatchShape, ReviewActionShape
-from bridge.actions import Answered
+from bridge.actions.asked import Answered
 from bridge.http.asking import asked, passed_on
 from bridge.http.codes import (
     BLOCKED,
@@ -21,6 +20,7 @@ from bridge.http.models import ApproveDocumentBody, NoBody, RejectDocumentBody
 from bridge.http.routes.documents import no_such_document
 from bridge.http.routing import Answer, Call, Route
 from bridge.service import NotFoundError
+from bridge.shapes.actions import DispatchShape, ReviewActionShape
 
 
 async def approve_document(call: Call) -> Answer:

@@ -3,7 +3,6 @@
 import asyncio
 from typing import Final
 
-from bridge.action_shapes import DocumentShape, SubmittedShape
 from bridge.delivery.model import Delivery, DeliveryFilter
 from bridge.http.asking import asked, passed_on
 from bridge.http.codes import (
@@ -25,9 +24,10 @@ from bridge.http.codes import (
 from bridge.http.models import DeliverBody, NoBody, SubmitBody
 from bridge.http.problems import ErrorEntry, RefusedError
 from bridge.http.routing import Answer, Call, Route
-from bridge.preview_shapes import PreviewShape, preview_shape
 from bridge.service import NotFoundError
-from bridge.shapes import DeliveryShape, delivery_shape
+from bridge.shapes.actions import DocumentShape, SubmittedShape
+from bridge.shapes.deliveries import DeliveryShape, delivery_shape
+from bridge.shapes.previews import PreviewShape, preview_shape
 
 
 async def deliver(call: Call) -> Answer:

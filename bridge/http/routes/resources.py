@@ -2,7 +2,6 @@
 
 from typing import Any, Final
 
-from bridge.action_shapes import ResourceListShape
 from bridge.http.asking import asked, passed_on
 from bridge.http.codes import (
     BAD_CURSOR,
@@ -19,6 +18,7 @@ from bridge.http.codes import (
 from bridge.http.models import NoBody, PageQuery
 from bridge.http.models_reviews import DestinationBody, PassedOnBody, SourceMappingBody, WorkflowDispatchBody
 from bridge.http.routing import Answer, Call, Route
+from bridge.shapes.actions import ResourceListShape
 
 _ROOT: Final = "/v1/tenants/{tenant}/numora"
 

@@ -2,7 +2,6 @@
 
 from typing import Final, NoReturn
 
-from bridge.action_shapes import DecisionShape
 from bridge.http.asking import asked, passed_on
 from bridge.http.codes import (
     BAD_CURSOR,
@@ -23,8 +22,9 @@ from bridge.http.codes import (
 from bridge.http.models_reviews import ApproveReviewBody, RejectReviewBody, ReviewsQuery
 from bridge.http.problems import RefusedError
 from bridge.http.routing import Answer, Call, Route
-from bridge.review_shapes import ReviewDetailShape, ReviewsShape
 from bridge.service import NotFoundError
+from bridge.shapes.actions import DecisionShape
+from bridge.shapes.reviews import ReviewDetailShape, ReviewsShape
 
 _READING: Final = (NO_REVIEWS, BLOCKED, UPSTREAM_REFUSED, UPSTREAM_UNAVAILABLE, UPSTREAM_THROTTLED, LEDGER_UNAVAILABLE)
 _DECIDING: Final = (

@@ -16,7 +16,7 @@ from bridge.http.models import NoBody, PageQuery
 from bridge.http.models_reviews import SubscribeBody
 from bridge.http.problems import RefusedError
 from bridge.http.routing import Answer, Call, Route
-from bridge.subscription_shapes import SubscriptionShape, SubscriptionsShape, TrialShape, subscription_shape
+from bridge.shapes.subscriptions import SubscriptionShape, SubscriptionsShape, TrialShape, subscription_shape
 
 
 async def list_subscriptions(call: Call) -> Answer:

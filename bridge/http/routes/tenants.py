@@ -16,7 +16,7 @@ from bridge.http.codes import (
 from bridge.http.models import NoBody
 from bridge.http.routing import Answer, Call, Route
 from bridge.http.statuses import statuses_of
-from bridge.tenant_shapes import FindingShape, TenantShape, finding_shapes, tenant_shape
+from bridge.shapes.tenants import FindingShape, TenantShape, finding_shapes, tenant_shape
 
 
 class MeShape(msgspec.Struct, frozen=True):

@@ -7,13 +7,13 @@ from contextlib import asynccontextmanager
 
 import msgspec
 
-from bridge.actions import ActionError, Answered, Asked, InProgressError, KeyReusedError, NotKnownError
+from bridge.actions.asked import ActionError, Answered, Asked, InProgressError, KeyReusedError, NotKnownError
 from bridge.delivery.model import Millis
 from bridge.ids import new_action_id
 from bridge.ledger.actions import Action
 from bridge.ledger.protocol import Ledger, LedgerError
 from bridge.service import NotFoundError
-from bridge.shapes import encode
+from bridge.shapes.encoding import encode
 from connectors.outcome import OutcomeError, ThrottledError, TransientError, UnknownOutcomeError
 from connectors.ports import OutgoingRequest, RequestOutcome
 from connectors.reviews import ReviewError

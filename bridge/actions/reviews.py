@@ -5,12 +5,12 @@ from typing import Final
 
 import msgspec
 
-from bridge.action_journal import ActionDesk, ActionJournal, Done
-from bridge.actions import Answered, Asked, UnsupportedError
+from bridge.actions.asked import Answered, Asked, UnsupportedError
+from bridge.actions.desk import ActionDesk, ActionJournal, Done
 from bridge.ledger.protocol import Ledger
 from bridge.runtime import Runtime, TenantLine
 from bridge.service import NotFoundError
-from bridge.shapes import encode
+from bridge.shapes.encoding import encode
 from connectors.reviews import Decision, Reviews
 
 DEFAULT_PAGE: Final = 50

@@ -5,14 +5,14 @@ from typing import Any, Final
 
 import msgspec
 
-from bridge.action_journal import ActionDesk, ActionJournal, Done
-from bridge.action_shapes import ResourceListShape
-from bridge.actions import Answered, Asked, UnsupportedError
+from bridge.actions.asked import Answered, Asked, UnsupportedError
+from bridge.actions.desk import ActionDesk, ActionJournal, Done
 from bridge.ledger.protocol import Ledger
 from bridge.pipeline.journal import NoJournal
 from bridge.runtime import Runtime
 from bridge.service import NotFoundError
-from bridge.shapes import encode
+from bridge.shapes.actions import ResourceListShape
+from bridge.shapes.encoding import encode
 from connectors.capabilities import ResourceAnswer
 
 ONCE: Final = frozenset({"create_destination", "dispatch_workflow"})

@@ -5,7 +5,7 @@ from typing import Literal
 import msgspec
 
 from bridge.events.subscriptions import SubscriptionView
-from bridge.shapes import Moment, timestamp, timestamp_or_none
+from bridge.shapes.encoding import Moment, timestamp, timestamp_or_none
 
 
 class SubscriptionShape(msgspec.Struct, frozen=True, kw_only=True):

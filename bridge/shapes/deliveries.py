@@ -4,34 +4,14 @@ Moments are UTC, ISO 8601 with milliseconds and ``Z``. A value that is not known
 """
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import Any
 
 import msgspec
 
-from bridge.delivery.model import Attempt, Delivery, Millis, RequestRecord, State
+from bridge.delivery.model import Attempt, Delivery, RequestRecord, State
+from bridge.shapes.encoding import Moment, timestamp, timestamp_or_none
 from connectors.ports import Operation
 from mappings.plan import Problem
-
-encode = msgspec.json.Encoder(decimal_format="number").encode
-"""Write any shape as JSON; a ``Decimal`` becomes a number with its own digits."""
-
-encode_sorted = msgspec.json.Encoder(decimal_format="number", order="sorted").encode
-"""Write any shape so that equal ones are the same bytes."""
-
-Moment = Annotated[str, msgspec.Meta(extra_json_schema={"format": "date-time"})]
-"""A moment as ``timestamp`` writes it."""
-
-
-def timestamp(moment: Millis) -> str:
-    """Write a moment: ``2026-01-31T09:30:00.000Z``."""
-    seconds, millis = divmod(moment, 1000)
-    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{millis:03d}Z"
-
-
-def timestamp_or_none(moment: Millis | None) -> str | None:
-    """Write a moment that may not have come."""
-    return None if moment is None else timestamp(moment)
 
 
 class ReasonShape(msgspec.Struct, frozen=True):

@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from bridge.shapes import DeliveryShape
+from bridge.shapes.deliveries import DeliveryShape
 
 DeliveryEffect = Literal["none", "superseded", "written"]
 """What an action meant for a delivery that was under way.

@@ -5,21 +5,21 @@ from typing import Any, Final
 
 import msgspec
 
-from bridge.action_journal import ActionDesk, ActionJournal, Done
-from bridge.action_shapes import (
+from bridge.actions.asked import Answered, Asked, NotKnownError, StaleError, UnsupportedError
+from bridge.actions.desk import ActionDesk, ActionJournal, Done
+from bridge.delivery.model import Delivery, DeliveryFilter, Trigger
+from bridge.ledger.protocol import Ledger
+from bridge.pipeline.journal import NoJournal
+from bridge.runtime import Runtime, TenantLine
+from bridge.service import NotFoundError
+from bridge.shapes.actions import (
     DispatchShape,
     DocumentShape,
     DocumentStateShape,
     ReviewActionShape,
     SubmittedShape,
 )
-from bridge.actions import Answered, Asked, NotKnownError, StaleError, UnsupportedError
-from bridge.delivery.model import Delivery, DeliveryFilter, Trigger
-from bridge.ledger.protocol import Ledger
-from bridge.pipeline.journal import NoJournal
-from bridge.runtime import Runtime, TenantLine
-from bridge.service import NotFoundError
-from bridge.shapes import delivery_shape
+from bridge.shapes.deliveries import delivery_shape
 from connectors.capabilities import (
     ActionConflictError,
     ActionRefusedError,

@@ -2,7 +2,7 @@
 
 import msgspec
 
-from bridge.action_shapes import DocumentShape
+from bridge.shapes.actions import DocumentShape
 
 
 class Asked(msgspec.Struct, frozen=True):

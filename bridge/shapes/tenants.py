@@ -7,7 +7,8 @@ from typing import Literal
 import msgspec
 
 from bridge.service import TenantStatus
-from bridge.shapes import Moment, ReasonShape, timestamp, timestamp_or_none
+from bridge.shapes.deliveries import ReasonShape
+from bridge.shapes.encoding import Moment, timestamp, timestamp_or_none
 from mappings.findings import Finding
 
 

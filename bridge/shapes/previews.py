@@ -7,7 +7,7 @@ import msgspec
 
 from bridge.delivery.model import State
 from bridge.preview import Preview
-from bridge.shapes import MappingShape, ProblemShape, ReasonShape, problem_shapes
+from bridge.shapes.deliveries import MappingShape, ProblemShape, ReasonShape, problem_shapes
 from connectors.ports import Operation, RowDifference
 from mappings.columns import TraceStep
 from mappings.plan import WritePlan
