@@ -9,8 +9,7 @@ import msgspec
 from bridge.delivery.model import State, Trigger
 from bridge.ledger.inbox import HookTaken, StoredHook
 from bridge.ledger.protocol import Ledger
-from bridge.runtime import Runtime, TenantLine
-from bridge.service import NotFoundError
+from bridge.runtime import NotFoundError, Runtime, TenantLine
 from connectors.hooks import HookCall, HookEffect, HookRefusedError
 from connectors.ports import Listing
 

@@ -50,6 +50,10 @@ class BlockEvent:
     begins: bool
 
 
+class NotFoundError(Exception):
+    """There is no such thing, or not for this caller."""
+
+
 @dataclass(slots=True)
 class TenantLine:
     """One tenant at work: its configuration, its lane and the worker that serves it."""
@@ -115,6 +119,13 @@ class Runtime:
     def lines(self) -> Mapping[str, TenantLine]:
         """The tenants at work, by id."""
         return self._lines
+
+    def line(self, tenant: str) -> TenantLine:
+        """Return a tenant at work. Raises ``NotFoundError``."""
+        line = self._lines.get(tenant)
+        if line is None:
+            raise NotFoundError(tenant)
+        return line
 
     def build(self) -> None:
         """Put every tenant's line together, without starting any."""

@@ -6,11 +6,12 @@ from dataclasses import dataclass
 
 from bridge.delivery.model import Attempt, Delivery, DeliveryFilter, DeliveryPage, Millis, RequestRecord, State
 from bridge.events.model import Endpoint
+from bridge.ledger.newest import newest_delivery
 from bridge.ledger.protocol import Ledger, PollState
 from bridge.pipeline.gates import Block
 from bridge.pipeline.poller import PollReport
 from bridge.preview import Preview, preview
-from bridge.runtime import Runtime, TenantLine
+from bridge.runtime import NotFoundError, Runtime
 from connectors.outcome import OutcomeError
 from connectors.ports import KnownRow, Listing
 from mappings.findings import Finding
@@ -21,10 +22,6 @@ LONGEST_WAIT = 60.0
 BULK_PAGE = 200
 
 DOCUMENT_GONE = "document_gone"
-
-
-class NotFoundError(Exception):
-    """There is no such thing, or not for this caller."""
 
 
 class NotNewestError(Exception):
@@ -113,7 +110,7 @@ class Service:
 
     def health(self, tenant: str) -> TenantHealth:
         """Return what keeps a tenant from working; cheaper than ``status``."""
-        line = self._line(tenant)
+        line = self._runtime.line(tenant)
         mappings = {schema: line.lane.findings(schema) for schema in line.lane.mappings}
         return TenantHealth(line.lane.gates.blocks(), line.schedule.problem, mappings)
 
@@ -123,7 +120,7 @@ class Service:
 
     async def status(self, tenant: str) -> TenantStatus:
         """Return how a tenant is doing."""
-        line = self._line(tenant)
+        line = self._runtime.line(tenant)
         poll, counts = await asyncio.gather(self._ledger.poll_state(tenant), self._ledger.counts(tenant))
         return TenantStatus(
             tenant,
@@ -142,7 +139,7 @@ class Service:
         Raises ``PollRunningError`` when another process polls, ``OutboxAbsentError`` for a tenant whose documents come
         by calls, and what the source raises.
         """
-        return await self._line(tenant).schedule.poll_now()
+        return await self._runtime.line(tenant).schedule.poll_now()
 
     async def deliver(
         self,
@@ -158,7 +155,7 @@ class Service:
         ``resume`` is told once, when the document rests. Raises ``NotFoundError`` for a document of which the source
         said meanwhile that it has none such, and that was never delivered.
         """
-        line = self._line(tenant)
+        line = self._runtime.line(tenant)
         runtime = self._runtime
         delivery = await self._ledger.deliver_now(
             tenant, Listing(document_id), runtime.clock(), new_id=runtime.new_id, force=force, resume=resume
@@ -169,7 +166,7 @@ class Service:
         while not delivery.at_rest and (left := until - loop.time()) > 0:
             # Looked at once a second as well, for the end may have come before the wait began, or in another process.
             await runtime.waiters.wait(delivery.id, min(left, 1.0))
-            delivery = await self._newest(tenant, document_id) or delivery
+            delivery = await newest_delivery(self._ledger, tenant, document_id) or delivery
         if delivery.at_rest and _never_was(delivery):
             raise NotFoundError(document_id)
         return delivery
@@ -180,8 +177,8 @@ class Service:
         Raises ``NotFoundError`` when the source has no such document, and ``UnsupportedError`` (``managed_mode``) when
         the source delivers by its own means.
         """
-        line = self._line(tenant)
-        newest = await self._newest(tenant, document_id)
+        line = self._runtime.line(tenant)
+        newest = await newest_delivery(self._ledger, tenant, document_id)
         known = KnownRow()
         if newest is not None:
             known = KnownRow(newest.record_id, newest.line_ids, newest.may_exist)
@@ -208,13 +205,13 @@ class Service:
         Raises ``NotFoundError``, and ``NotNewestError`` when the document has a newer delivery.
         """
         wanted = await self._of_tenant(tenant, delivery_id)
-        newest = await self._newest(tenant, wanted.document_id)
+        newest = await newest_delivery(self._ledger, tenant, wanted.document_id)
         if newest is not None and newest.id != delivery_id:
             raise NotNewestError(newest.id)
         delivery = await self._ledger.retry(delivery_id, self._runtime.clock(), pinned=pinned)
         if delivery is None:
             raise NotFoundError(delivery_id)
-        self._line(tenant).worker.wake()
+        self._runtime.line(tenant).worker.wake()
         return delivery
 
     async def retry_matching(self, wanted: DeliveryFilter, *, pinned: bool, dry_run: bool) -> BulkRetry:
@@ -224,7 +221,9 @@ class Service:
         while True:
             page = await self._ledger.deliveries(wanted, limit=BULK_PAGE, cursor=cursor)
             for delivery in page.deliveries:
-                newest = await self._newest(wanted.tenant, delivery.document_id) if delivery.state.ended else None
+                if not delivery.state.ended:
+                    continue
+                newest = await newest_delivery(self._ledger, wanted.tenant, delivery.document_id)
                 if newest is not None and newest.id == delivery.id:
                     matched.append(delivery.id)
             cursor = page.next_cursor
@@ -233,18 +232,8 @@ class Service:
         if not dry_run:
             for delivery_id in matched:
                 await self._ledger.retry(delivery_id, self._runtime.clock(), pinned=pinned)
-            self._line(wanted.tenant).worker.wake()
+            self._runtime.line(wanted.tenant).worker.wake()
         return BulkRetry(len(matched), matched[:BULK_PAGE], dry_run)
-
-    def _line(self, tenant: str) -> TenantLine:
-        line = self._runtime.lines.get(tenant)
-        if line is None:
-            raise NotFoundError(tenant)
-        return line
-
-    async def _newest(self, tenant: str, document_id: str) -> Delivery | None:
-        page = await self._ledger.deliveries(DeliveryFilter(tenant, document_id=document_id), limit=1)
-        return page.deliveries[0] if page.deliveries else None
 
     async def _of_tenant(self, tenant: str, delivery_id: str) -> Delivery:
         delivery = await self._ledger.delivery(delivery_id)

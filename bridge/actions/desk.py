@@ -12,7 +12,7 @@ from bridge.delivery.model import Millis
 from bridge.ids import new_action_id
 from bridge.ledger.actions import Action
 from bridge.ledger.protocol import Ledger, LedgerError
-from bridge.service import NotFoundError
+from bridge.runtime import NotFoundError
 from bridge.shapes.encoding import encode
 from connectors.outcome import OutcomeError, ThrottledError, TransientError, UnknownOutcomeError
 from connectors.ports import OutgoingRequest, RequestOutcome

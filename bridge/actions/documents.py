@@ -8,10 +8,10 @@ import msgspec
 from bridge.actions.asked import Answered, Asked, NotKnownError, StaleError, UnsupportedError
 from bridge.actions.desk import ActionDesk, ActionJournal, Done
 from bridge.delivery.model import Delivery, DeliveryFilter, Trigger
+from bridge.ledger.newest import newest_delivery
 from bridge.ledger.protocol import Ledger
 from bridge.pipeline.journal import NoJournal
-from bridge.runtime import Runtime, TenantLine
-from bridge.service import NotFoundError
+from bridge.runtime import NotFoundError, Runtime, TenantLine
 from bridge.shapes.actions import (
     DispatchShape,
     DocumentShape,
@@ -56,7 +56,7 @@ class ReviewActions:
 
     async def view(self, tenant: str, document_id: str) -> DocumentShape:
         """Return the document with its result and its deliveries."""
-        line = self._line(tenant)
+        line = self._runtime.line(tenant)
         shown = await _actions_of(line).view(document_id, NoJournal())
         if shown is None:
             raise NotFoundError(document_id)
@@ -73,7 +73,7 @@ class ReviewActions:
         metadata: Mapping[str, Any],
     ) -> Answered:
         """Hand in a document: 202 with a ``SubmittedShape``. The same ``external_id`` again is the same document."""
-        actions = _actions_of(self._line(tenant))
+        actions = _actions_of(self._runtime.line(tenant))
 
         async def do(journal: ActionJournal) -> Done:
             said = await actions.submit(
@@ -105,7 +105,7 @@ class ReviewActions:
         Nobody who approves a document wants to wait for the next poll. An approval that the source knew already brings
         nothing in: twice is one effect. Raises ``StaleError`` when it was changed since ``expected_updated_at``.
         """
-        line = self._line(tenant)
+        line = self._runtime.line(tenant)
         actions = _actions_of(line)
 
         async def do(journal: ActionJournal) -> Done:
@@ -117,7 +117,7 @@ class ReviewActions:
                 raise await self._told(line, document_id, error) from error
             if not await self._was_known(tenant, document_id, result):
                 await self._bring_in(line, document_id)
-            delivery = await self._newest(tenant, document_id)
+            delivery = await newest_delivery(self._ledger, tenant, document_id)
             return Done(200, _action_shape(result, delivery, "none"))
 
         return await self._desk.act(tenant, "approve", document_id, asked, do, repeatable=True)
@@ -132,7 +132,7 @@ class ReviewActions:
         a delivery that nobody wanted to stop. A crash between the two stops every delivery by itself, and what goes on
         afterwards reads the document first.
         """
-        line = self._line(tenant)
+        line = self._runtime.line(tenant)
         actions = _actions_of(line)
 
         async def do(journal: ActionJournal) -> Done:
@@ -156,7 +156,7 @@ class ReviewActions:
         return await self._push(tenant, document_id, asked, "dispatch")
 
     async def _push(self, tenant: str, document_id: str, asked: Asked, kind: str) -> Answered:
-        line = self._line(tenant)
+        line = self._runtime.line(tenant)
         actions = _actions_of(line)
         ask = actions.retry_push if kind == "retry_push" else actions.dispatch
 
@@ -185,7 +185,7 @@ class ReviewActions:
         if state.dispatch is DispatchStatus.IN_REVIEW:
             message = f"The document is {state.status} at the source. Have it reviewed; only then it can be delivered."
             raise ActionRefusedError(BACK_IN_REVIEW, message, status=_CONFLICT)
-        before = await self._newest(line.tenant.id, document_id)
+        before = await newest_delivery(self._ledger, line.tenant.id, document_id)
         repeated = state.dispatch is DispatchStatus.PENDING or (before is not None and not before.state.ended)
         await self._ledger.deliver_now(
             line.tenant.id,
@@ -239,16 +239,6 @@ class ReviewActions:
         known = {name: shown.document[name] for name in DocumentStateShape.__struct_fields__ if name in shown.document}
         state = DocumentStateShape(**{**known, "id": known.get("id") or document_id})
         return DocumentShape(state, shown.result, tuple(map(delivery_shape, page.deliveries)))
-
-    def _line(self, tenant: str) -> TenantLine:
-        line = self._runtime.lines.get(tenant)
-        if line is None:
-            raise NotFoundError(tenant)
-        return line
-
-    async def _newest(self, tenant: str, document_id: str) -> Delivery | None:
-        page = await self._ledger.deliveries(DeliveryFilter(tenant, document_id=document_id), limit=1)
-        return page.deliveries[0] if page.deliveries else None
 
 
 def _actions_of(line: TenantLine) -> DocumentActions:

@@ -10,7 +10,6 @@ from bridge.actions.desk import ActionDesk, ActionJournal, Done
 from bridge.ledger.protocol import Ledger
 from bridge.pipeline.journal import NoJournal
 from bridge.runtime import Runtime
-from bridge.service import NotFoundError
 from bridge.shapes.actions import ResourceListShape
 from bridge.shapes.encoding import encode
 from connectors.capabilities import ResourceAnswer
@@ -44,9 +43,7 @@ class Resources:
         ``OutcomeError``s, ``ActionRefusedError`` among them, and for operations that change something
         ``KeyReusedError``, ``InProgressError`` and ``NotKnownError``.
         """
-        line = self._runtime.lines.get(tenant)
-        if line is None:
-            raise NotFoundError(tenant)
+        line = self._runtime.line(tenant)
         source = line.lane.source
         resources = source.capabilities.resources
         if resources is None or operation not in resources.operations:

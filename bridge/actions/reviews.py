@@ -8,8 +8,7 @@ import msgspec
 from bridge.actions.asked import Answered, Asked, UnsupportedError
 from bridge.actions.desk import ActionDesk, ActionJournal, Done
 from bridge.ledger.protocol import Ledger
-from bridge.runtime import Runtime, TenantLine
-from bridge.service import NotFoundError
+from bridge.runtime import NotFoundError, Runtime
 from bridge.shapes.encoding import encode
 from connectors.reviews import Decision, Reviews
 
@@ -64,7 +63,7 @@ class ReviewDecisions:
 
         Its delivery begins at once, by a poll, which knows which reviews are documents of this tenant.
         """
-        line, reviews = self._line(tenant), self._reviews(tenant)
+        line, reviews = self._runtime.line(tenant), self._reviews(tenant)
 
         async def do(journal: ActionJournal) -> Done:
             decision = await reviews.approve(review_id, version_id, acknowledged, journal)
@@ -88,16 +87,10 @@ class ReviewDecisions:
         return await self._desk.act(tenant, "reject_review", review_id, asked, do, repeatable=True)
 
     def _reviews(self, tenant: str) -> Reviews:
-        source = self._line(tenant).lane.source
+        source = self._runtime.line(tenant).lane.source
         if source.capabilities.reviews is None:
             raise UnsupportedError("no_reviews", f"A source of kind {source.kind} has no reviews.")
         return source.capabilities.reviews
-
-    def _line(self, tenant: str) -> TenantLine:
-        line = self._runtime.lines.get(tenant)
-        if line is None:
-            raise NotFoundError(tenant)
-        return line
 
 
 def _answered(value: object) -> Answered:

@@ -25,7 +25,7 @@ from bridge.http.statuses import Statuses
 from bridge.http.table import ROUTES, SECTIONS
 from bridge.http.use_cases import UseCases
 from bridge.metrics import Metrics
-from bridge.service import NotFoundError
+from bridge.runtime import NotFoundError
 from bridge.shapes.encoding import encode
 
 log = logging.getLogger(__name__)

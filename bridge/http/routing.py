@@ -22,7 +22,8 @@ from bridge.http.readiness import Readiness
 from bridge.http.statuses import Statuses
 from bridge.http.use_cases import UseCases
 from bridge.metrics import Metrics
-from bridge.service import NotFoundError, Service
+from bridge.runtime import NotFoundError
+from bridge.service import Service
 
 if TYPE_CHECKING:
     from bridge.http.openapi.document import Description

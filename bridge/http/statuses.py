@@ -5,7 +5,8 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from bridge.service import NotFoundError, Service, TenantStatus
+from bridge.runtime import NotFoundError
+from bridge.service import Service, TenantStatus
 
 GOOD_FOR: Final = 5.0
 """Seconds for which a look at the ledger is good."""

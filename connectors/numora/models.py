@@ -1,10 +1,11 @@
 """Numora's answers as they come in: unknown keys are ignored, unknown statuses survive, both id names are taken."""
 
-from typing import Any, TypeVar
+from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
-from connectors.outcome import TransientError
+from connectors import answers
+from connectors.answers import Shape
 
 
 class Body(BaseModel):
@@ -99,17 +100,6 @@ class ErrorBody(Body):
     updated_at: str | None = None
 
 
-Shape = TypeVar("Shape", bound=Body)
-
-
 def understand(shape: type[Shape], answer: object, what: str) -> Shape:
-    """Read an answer as ``shape``. Raises ``TransientError`` (``bad_answer``) when it does not have it."""
-    try:
-        return shape.model_validate(answer)
-    except ValidationError as error:
-        places = ", ".join(sorted({".".join(map(str, found["loc"])) or "the whole answer" for found in error.errors()}))
-        raise TransientError(
-            "bad_answer",
-            f"Numora's {what} does not have the expected shape ({places}). It is read again later; if it stays so, "
-            "compare Numora's answer with docs/numora.md.",
-        ) from error
+    """Read an answer of Numora as ``shape``. Raises ``TransientError`` (``bad_answer``) when it does not have it."""
+    return answers.understand(shape, answer, what, "Numora")

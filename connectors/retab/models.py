@@ -1,10 +1,11 @@
 """Retab's answers as they come in: only what is needed is required, unknown keys and unknown words survive."""
 
-from typing import Any, TypeVar
+from typing import Any
 
-from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field
 
-from connectors.outcome import TransientError
+from connectors import answers
+from connectors.answers import Shape
 
 
 class Body(BaseModel):
@@ -140,17 +141,6 @@ class DecisionAnswer(Body):
     review: dict[str, Any]
 
 
-Shape = TypeVar("Shape", bound=Body)
-
-
 def understand(shape: type[Shape], answer: object, what: str) -> Shape:
-    """Read an answer as ``shape``. Raises ``TransientError`` (``bad_answer``) when it does not have it."""
-    try:
-        return shape.model_validate(answer)
-    except ValidationError as error:
-        places = ", ".join(sorted({".".join(map(str, found["loc"])) or "the whole answer" for found in error.errors()}))
-        raise TransientError(
-            "bad_answer",
-            f"Retab's {what} does not have the expected shape ({places}). It is read again later; if it stays so, "
-            "compare Retab's answer with docs/retab.md.",
-        ) from error
+    """Read an answer of Retab as ``shape``. Raises ``TransientError`` (``bad_answer``) when it does not have it."""
+    return answers.understand(shape, answer, what, "Retab")

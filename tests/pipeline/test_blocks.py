@@ -110,7 +110,7 @@ async def test_a_mapping_that_does_not_fit_holds_up_its_own_schema_and_no_other(
         await stage.until(lambda found: all(d.error for d in found if d.schema == "invoice_v2"))
 
         held = [d for d in await stage.deliveries() if d.schema == "invoice_v2"]
-        assert {d.state for d in held} == {State.QUEUED}
+        assert not any(d.state.ended for d in held)  # a probe may be at work on one of them
         [block] = (await stage.service.status("acme")).blocks
         assert (block.side, block.schema, block.code) == (Side.MAPPING, "invoice_v2", "mapping_mismatch")
         assert "numora_total" in block.message

@@ -21,7 +21,7 @@ from bridge.actions.asked import (
 from bridge.delivery.model import State
 from bridge.ledger.actions import Action
 from bridge.sandbox import SandboxWorld
-from bridge.service import NotFoundError
+from bridge.runtime import NotFoundError
 from connectors.capabilities import ActionRefusedError
 from connectors.numora.sandbox import DeliveryRoute, SandboxDocument
 from connectors.outcome import OutcomeError, TransientError, UnknownOutcomeError

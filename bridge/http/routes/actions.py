@@ -19,7 +19,7 @@ from bridge.http.codes import (
 from bridge.http.models import ApproveDocumentBody, NoBody, RejectDocumentBody
 from bridge.http.routes.documents import no_such_document
 from bridge.http.routing import Answer, Call, Route
-from bridge.service import NotFoundError
+from bridge.runtime import NotFoundError
 from bridge.shapes.actions import DispatchShape, ReviewActionShape
 
 

@@ -16,7 +16,7 @@ from bridge.http.codes import (
 from bridge.http.models import BulkRetryBody, DeliveriesQuery, Filter, RetryBody
 from bridge.http.problems import ErrorEntry, RefusedError
 from bridge.http.routing import Answer, Call, Route
-from bridge.service import NotFoundError
+from bridge.runtime import NotFoundError
 from bridge.shapes.deliveries import DeliveryDetailShape, DeliveryShape, delivery_detail_shape, delivery_shape
 
 RETRIED_BY_DEFAULT: Final = frozenset({State.FAILED, State.PARKED})

@@ -24,7 +24,7 @@ from bridge.http.codes import (
 from bridge.http.models import DeliverBody, NoBody, SubmitBody
 from bridge.http.problems import ErrorEntry, RefusedError
 from bridge.http.routing import Answer, Call, Route
-from bridge.service import NotFoundError
+from bridge.runtime import NotFoundError
 from bridge.shapes.actions import DocumentShape, SubmittedShape
 from bridge.shapes.deliveries import DeliveryShape, delivery_shape
 from bridge.shapes.previews import PreviewShape, preview_shape

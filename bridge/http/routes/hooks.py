@@ -6,7 +6,7 @@ from bridge.hooks import HookAnswer
 from bridge.http.codes import HOOK_NOT_FOUND, HOOK_REFUSED, HOOK_UNREADABLE, LEDGER_UNAVAILABLE, STARTING
 from bridge.http.problems import RefusedError
 from bridge.http.routing import Access, Answer, Call, Route
-from bridge.service import NotFoundError
+from bridge.runtime import NotFoundError
 
 
 async def take_hook(call: Call) -> Answer:

@@ -22,7 +22,7 @@ from bridge.http.codes import (
 from bridge.http.models_reviews import ApproveReviewBody, RejectReviewBody, ReviewsQuery
 from bridge.http.problems import RefusedError
 from bridge.http.routing import Answer, Call, Route
-from bridge.service import NotFoundError
+from bridge.runtime import NotFoundError
 from bridge.shapes.actions import DecisionShape
 from bridge.shapes.reviews import ReviewDetailShape, ReviewsShape
 
