@@ -36,6 +36,7 @@ _OPENING_HOLDS = 60.0
 """Seconds after which a request that still waits for its place is journalled anew; that fails if it is ours no more."""
 
 _TOO_MANY_REQUESTS = 429
+_NO_SUCCESS = 300
 _REFUSALS = 400
 
 decode_json = msgspec.json.Decoder(float_hook=Decimal).decode
@@ -190,7 +191,7 @@ class HttpPeer:
                 timeout=_timeout(timeout),
                 allow_redirects=False,
             ) as response:
-                answer = await self._read(response, request.id)
+                answer = _without_credential(await self._read(response, request.id), sent_headers)
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
             elapsed = time.perf_counter() - started
             self._observe(wire.name, request.purpose, None, elapsed)
@@ -201,7 +202,7 @@ class HttpPeer:
         elapsed = time.perf_counter() - started
         self._observe(wire.name, request.purpose, answer.status, elapsed)
         if log is not None:
-            excerpt = _redacted(answer.text(), sent_headers) if answer.status >= _REFUSALS else None
+            excerpt = answer.text() if answer.status >= _REFUSALS else None
             log.closed(
                 RequestOutcome(request.id, answer.status, round(elapsed * 1000), answer.peer_request_id, None, excerpt)
             )
@@ -283,10 +284,12 @@ def _failure(error: Exception, request: OutgoingRequest, timeout: float) -> Bloc
     return kind("connection_lost", f"{peer} closed the connection before it answered {request.purpose}.")
 
 
-def _redacted(text: str, headers: Mapping[str, str]) -> str:
-    """Take out what we authenticated with, should the other side have echoed it."""
-    credential = headers.get("Authorization", "").partition(" ")[2]
-    return text.replace(credential, "[redacted]") if credential else text
+def _without_credential(answer: Answer, headers: Mapping[str, str]) -> Answer:
+    """Take what we authenticated with out of an answer that is no success, should the other side have echoed it."""
+    credential = headers.get("Authorization", "").partition(" ")[2].encode()
+    if answer.status < _NO_SUCCESS or not credential or credential not in answer.body:
+        return answer
+    return msgspec.structs.replace(answer, body=answer.body.replace(credential, b"[redacted]"))
 
 
 def parse_retry_after(value: str, now: datetime) -> float | None:

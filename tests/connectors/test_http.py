@@ -208,13 +208,14 @@ async def test_a_redirect_is_not_followed() -> None:
 
 
 async def test_an_echoed_credential_is_not_kept() -> None:
-    """The ledger keeps the beginning of a refusal, without what we authenticated with."""
+    """The ledger keeps the beginning of a refusal, and messages tell of it, without what we authenticated with."""
     log = Log()
     echo = answering("400 Bad Request", b'{"got":"Bearer top-secret-key"}')
     async with bare_server(echo) as server, peer() as way:
-        await get(way, server.url, headers={"Authorization": "Bearer top-secret-key"}, log=log)
+        answer = await get(way, server.url, headers={"Authorization": "Bearer top-secret-key"}, log=log)
 
     assert log.ended[0].excerpt == '{"got":"Bearer [redacted]"}'
+    assert answer.json() == {"got": "Bearer [redacted]"}
 
 
 async def test_a_pause_that_was_asked_for_holds_everything_that_shares_the_identity() -> None:

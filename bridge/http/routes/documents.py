@@ -17,6 +17,7 @@ from bridge.http.codes import (
     OUTCOME_UNKNOWN,
     STOPPING,
     UPSTREAM_CONFLICT,
+    UPSTREAM_NOT_FOUND,
     UPSTREAM_REFUSED,
     UPSTREAM_THROTTLED,
     UPSTREAM_UNAVAILABLE,
@@ -152,7 +153,7 @@ ROUTES: Final = (
         submit_document,
         {202: SubmittedShape},
         body=SubmitBody,
-        codes=(NO_ACTIONS, UPSTREAM_CONFLICT, OUTCOME_UNKNOWN, *_UPSTREAM),
+        codes=(NO_ACTIONS, UPSTREAM_NOT_FOUND, UPSTREAM_CONFLICT, OUTCOME_UNKNOWN, *_UPSTREAM),
         idempotent=True,
     ),
 )
