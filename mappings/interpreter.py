@@ -64,17 +64,15 @@ def bounded(value: Any) -> Any:
 
 
 def _count(value: Any) -> None:
-    count = 0
+    count = 1
     waiting = [value]
     while waiting:
         current = waiting.pop()
-        count += 1
-        if count + len(waiting) > MAX_OUTPUT_NODES:
+        within = current.values() if isinstance(current, dict) else current
+        count += len(within)
+        if count > MAX_OUTPUT_NODES:
             raise _too_large()
-        if isinstance(current, dict):
-            waiting.extend(current.values())
-        elif isinstance(current, list):
-            waiting.extend(current)
+        waiting += [one for one in within if isinstance(one, (dict, list))]
 
 
 def _too_large() -> ValueProblemError:
