@@ -74,20 +74,20 @@ def ready_statement(only: ClaimFilter) -> str:
 
 def claim(
     connection: sqlite3.Connection, tenant: str, now: Millis, limit: int, lease_until: Millis, only: ClaimFilter
-) -> list[Delivery]:
-    """Claim what is due, at most one delivery of a document."""
+) -> list[tuple[int, Delivery]]:
+    """Claim what is due, at most one delivery of a document; return each with its number."""
     statement = ready_statement(only)
     wanted = {"tenant": tenant, "now": now, "schemas": _json(only.except_schemas), "ids": _json(only.except_ids)}
-    claimed: list[Delivery] = []
+    claimed: list[tuple[int, Delivery]] = []
     while len(claimed) < limit:
         ready = connection.execute(statement, {**wanted, "limit": limit - len(claimed)}).fetchall()
         first_of_document: dict[str, int] = {}
         for seq, document_id in ready:
             first_of_document.setdefault(document_id, seq)
         for document_id, seq in first_of_document.items():
-            rows = connection.execute(CLAIM, {"lease_until": lease_until, "now": now, "seq": seq}).fetchall()
+            [row] = connection.execute(CLAIM, {"lease_until": lease_until, "now": now, "seq": seq}).fetchall()
             connection.execute(FENCE_SIBLINGS, (tenant, document_id, seq))
-            claimed += map(to_delivery, rows)
+            claimed.append((seq, to_delivery(row)))
         if len(first_of_document) == len(ready):
             break
         # A sibling took a place in vain; now that it has to wait, the next one in line gets the place.

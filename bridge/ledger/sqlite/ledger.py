@@ -39,6 +39,7 @@ class SqliteLedger(MessageChanges, HookChanges, ActionChanges, SqliteReader):
         self._connection = writer
         self._writer = GroupWriter(writer)
         self._lock = lock
+        self._seqs: dict[str, int] = {}  # of deliveries that this process holds, by id, so that a save need not ask
         self.warnings = warnings
 
     async def intake(
@@ -115,13 +116,18 @@ class SqliteLedger(MessageChanges, HookChanges, ActionChanges, SqliteReader):
         self, tenant: str, now: Millis, *, limit: int, lease_until: Millis, only: ClaimFilter
     ) -> list[Delivery]:
         """See ``Ledger.claim``."""
-        return await self._writer.run(
+        claimed = await self._writer.run(
             partial(claims.claim, tenant=tenant, now=now, limit=limit, lease_until=lease_until, only=only)
         )
+        self._seqs.update((delivery.id, seq) for seq, delivery in claimed)
+        return [delivery for _, delivery in claimed]
 
     async def save(self, save: Save) -> None:
         """See ``Ledger.save``."""
-        await self._writer.run(saving.saving(save))
+        seq = self._seqs.pop(save.delivery.id, None)
+        await self._writer.run(saving.saving(save, seq))
+        if seq is not None and save.delivery.lease_until is not None:
+            self._seqs[save.delivery.id] = seq
 
     async def take_back(self, now: Millis) -> int:
         """See ``Ledger.take_back``."""

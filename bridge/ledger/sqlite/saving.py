@@ -1,9 +1,8 @@
 """Storing a step of a delivery, fenced by its token."""
 
 import sqlite3
-from collections.abc import Sequence
 
-from bridge.delivery.model import Delivery, RequestRecord
+from bridge.delivery.model import Delivery
 from bridge.ledger.protocol import LeaseLostError, Save
 from bridge.ledger.sqlite.messages import tell
 from bridge.ledger.sqlite.rows import (
@@ -28,8 +27,7 @@ INSERT_DELIVERY = (
 SAVE_UNDER_WAY = f"""
 UPDATE deliveries
 SET {", ".join(f"{column} = again OR ?" if column == "again" else f"{column} = ?" for column in STATE_COLUMNS)}
-WHERE id = ? AND token = ?
-RETURNING seq
+WHERE id = ? AND token = ? AND seq = ?
 """
 
 # What an ended delivery keeps of the copy, by column; the names in colons are its values. Within an UPDATE a bare
@@ -45,9 +43,10 @@ _ENDED = {
 SAVE_ENDED = f"""
 UPDATE deliveries
 SET {", ".join(f"{column} = {_ENDED.get(column, ':' + column)}" for column in STATE_COLUMNS)}
-WHERE id = :id AND token = :token
-RETURNING seq
+WHERE id = :id AND token = :token AND seq = :seq
 """
+
+SELECT_SEQ = "SELECT seq FROM deliveries WHERE id = ?"
 
 SELECT_HELD = "SELECT again, listing, seen_at FROM deliveries WHERE id = ? AND token = ?"
 
@@ -69,8 +68,11 @@ def insert_delivery(connection: sqlite3.Connection, delivery: Delivery) -> None:
     connection.execute(INSERT_DELIVERY, identity_values(delivery) + state_values(delivery))
 
 
-def saving(save: Save) -> Change[None]:
-    """Return the change that stores a step; everything is encoded already, on the caller's time."""
+def saving(save: Save, seq: int | None = None) -> Change[None]:
+    """Return the change that stores a step; everything is encoded already, on the caller's time.
+
+    ``seq`` is the delivery's number in the ledger; without it, it is looked up.
+    """
     delivery, successor, event = save.delivery, save.successor, save.event
     for part in (*save.requests, *((save.attempt,) if save.attempt else ())):
         if part.delivery_id != delivery.id:
@@ -81,20 +83,20 @@ def saving(save: Save) -> Change[None]:
     # With a successor, `again` is its affair: the predecessor rests.
     statement, values = _update(delivery.evolve(again=False) if successor else delivery)
     attempt = attempt_values(save.attempt) if save.attempt else None
-    requests = _request_rows(save.requests)
+    requests = [request_values(request) for request in save.requests]
 
     def change(connection: sqlite3.Connection) -> None:
         if successor is not None:
             _insert_successor(connection, delivery, successor)
-        stored = connection.execute(statement, values).fetchone()
-        if stored is None:
+        number = seq or _seq(connection, delivery.id)
+        placed = (*values, number) if isinstance(values, tuple) else {**values, "seq": number}
+        if connection.execute(statement, placed).rowcount == 0:
             raise LeaseLostError(
                 f"{delivery.id} is in other hands since token {delivery.token}; what was to be saved is void."
             )
         if attempt is not None:
-            connection.execute(INSERT_ATTEMPT, stored + attempt)
-        for request in requests:
-            connection.execute(PUT_REQUEST, stored + request)
+            connection.execute(INSERT_ATTEMPT, (number, *attempt))
+        connection.executemany(PUT_REQUEST, [(number, *request) for request in requests])
         if event is not None:
             tell(connection, delivery.id, event)
 
@@ -109,8 +111,9 @@ def _update(delivery: Delivery) -> tuple[str, Row | dict[str, object]]:
     return SAVE_UNDER_WAY, (*state_values(held), delivery.id, delivery.token)
 
 
-def _request_rows(requests: Sequence[RequestRecord]) -> list[Row]:
-    return [request_values(request) for request in requests]
+def _seq(connection: sqlite3.Connection, delivery_id: str) -> int | None:
+    row = connection.execute(SELECT_SEQ, (delivery_id,)).fetchone()
+    return row and int(row[0])
 
 
 def _insert_successor(connection: sqlite3.Connection, delivery: Delivery, successor: Delivery) -> None:
