@@ -149,7 +149,8 @@ class HttpPeer:
         mutating request was sent and no answer came, ``BlockedError`` when the other side cannot be trusted. Any other
         status is the caller's to judge.
         """
-        await self._pace.unpaused()
+        if self._pace.pause_left:
+            await self._pace.unpaused()
         request = OutgoingRequest(self._new_id(), self._wire.name, purpose, method, url, mutating)
         if log is not None:
             # Before there is a place: the places, of which the other side grants few, are not for waiting on a disk.

@@ -52,7 +52,7 @@ class Pace:
     @property
     def pause_left(self) -> float:
         """Seconds until requests may be sent again; 0.0 when they may."""
-        return max(0.0, self._closed_until - self._monotonic())
+        return max(0.0, self._closed_until - self._monotonic()) if self._closed_until else 0.0
 
     async def unpaused(self) -> None:
         """Wait for a pause to end. Raises ``ThrottledError`` when it lasts longer than we wait in place."""
@@ -66,7 +66,8 @@ class Pace:
     async def acquire(self) -> None:
         """Wait for a place, and for a pause to end. Raises ``ThrottledError`` as ``unpaused`` does."""
         while True:
-            await self.unpaused()
+            if self.pause_left:
+                await self.unpaused()
             if self._limit is None or self._in_flight < self._limit:
                 self._in_flight += 1
                 return
