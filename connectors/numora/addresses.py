@@ -70,6 +70,10 @@ class Addresses:
         path = "/".join([f"{self._base}/v1", *map(_segment, segments)])
         return f"{path}?{urlencode(query, quote_via=quote, safe='')}" if query else path
 
+    def is_same(self, url: str, address: str) -> bool:
+        """Tell whether Numora named one of our addresses just as we write it, with its origin or without."""
+        return url == address or self._origin + url == address
+
     def named(self, url: str) -> str | None:
         """Return an address that Numora named, put together anew; None when it is not surely on our own origin."""
         path = url

@@ -73,7 +73,7 @@ class NumoraSource:
         time of change; then the document itself is read as well.
         """
         standard = self._addresses.result(listing.document_id)
-        address = self._result_address(listing) or standard
+        address = self._result_address(listing, standard)
         answer = await self._calls.read(address, "result", log)
         if answer is None and address != standard:
             # A gateway may serve us under a path that Numora, which named the address, knows nothing of.
@@ -132,10 +132,10 @@ class NumoraSource:
     async def close(self) -> None:
         """Let go of what is held: nothing, for the connections belong to the session behind the peer."""
 
-    def _result_address(self, listing: Listing) -> str | None:
-        """Return the address that Numora named, when it named one that is on our own origin."""
-        if listing.result_url is None:
-            return None
+    def _result_address(self, listing: Listing, standard: str) -> str:
+        """Return the address that Numora named, when it is on our own origin; the standard one otherwise."""
+        if listing.result_url is None or self._addresses.is_same(listing.result_url, standard):
+            return standard
         address = self._addresses.named(listing.result_url)
         if address is None:
             _log.warning(
@@ -143,4 +143,5 @@ class NumoraSource:
                 "does not go there, and the standard path is read instead",
                 listing.document_id,
             )
+            return standard
         return address
