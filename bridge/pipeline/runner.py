@@ -176,7 +176,7 @@ class DeliveryRunner:
             return
         lane.gates.clear(Side.SOURCE)
         ended = transitions.reported(journal.delivery, self._policy.clock())
-        await journal.commit(ended.evolve(again=late or ended.again))
+        await journal.commit(ended.evolve(again=True) if late else ended)
 
     async def _recheck(self, lane: Lane, journal: DeliveryJournal) -> None:
         """An ended document was listed again: learn whether it is the same revision, and do what follows."""
