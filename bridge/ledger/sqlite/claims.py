@@ -1,6 +1,7 @@
 """Who works on what: claiming due deliveries, and taking them back from a process that is gone."""
 
 import sqlite3
+from collections.abc import Iterable
 
 import msgspec
 
@@ -29,7 +30,8 @@ SELECT * FROM (
 _EXCEPT_SCHEMAS = "\n      AND (schema IS NULL OR schema NOT IN (SELECT value FROM json_each(:schemas)))"
 _EXCEPT_IDS = "\n      AND id NOT IN (SELECT value FROM json_each(:ids))"
 
-# A working delivery without a lease is ready since ever.
+# A working delivery without a lease is ready since ever. One statement for all: sqlite3 describes the many columns that
+# come back anew for each.
 CLAIM = f"""
 UPDATE deliveries
 SET token = token + 1,
@@ -37,8 +39,8 @@ SET token = token + 1,
     updated_at = CASE state WHEN 'queued' THEN :now ELSE updated_at END,
     state = CASE state WHEN 'queued' THEN 'working' ELSE state END,
     again = CASE WHEN step IN ('fetch', 'recheck') THEN 0 ELSE again END
-WHERE seq = :seq
-RETURNING {", ".join(DELIVERY_COLUMNS)}
+WHERE seq IN (SELECT value FROM json_each(:seqs))
+RETURNING seq, {", ".join(DELIVERY_COLUMNS)}
 """
 
 # A holder whose time ran out may still be at work on another delivery of the document: it must not come back to it.
@@ -81,13 +83,16 @@ def claim(
     claimed: list[tuple[int, Delivery]] = []
     while len(claimed) < limit:
         ready = connection.execute(statement, {**wanted, "limit": limit - len(claimed)}).fetchall()
+        if not ready:
+            break
         first_of_document: dict[str, int] = {}
         for seq, document_id in ready:
             first_of_document.setdefault(document_id, seq)
+        taking = {"lease_until": lease_until, "now": now, "seqs": _json(first_of_document.values())}
+        taken = {seq: to_delivery(row) for seq, *row in connection.execute(CLAIM, taking).fetchall()}
         for document_id, seq in first_of_document.items():
-            [row] = connection.execute(CLAIM, {"lease_until": lease_until, "now": now, "seq": seq}).fetchall()
             connection.execute(FENCE_SIBLINGS, (tenant, document_id, seq))
-            claimed.append((seq, to_delivery(row)))
+            claimed.append((seq, taken[seq]))
         if len(first_of_document) == len(ready):
             break
         # A sibling took a place in vain; now that it has to wait, the next one in line gets the place.
@@ -108,5 +113,5 @@ def take_back(connection: sqlite3.Connection, now: Millis) -> int:
     return len(held) + connection.execute(END_POLL_LEASES).rowcount + sending.take_back(connection)
 
 
-def _json(values: frozenset[str]) -> str:
-    return msgspec.json.encode(values).decode()
+def _json(values: Iterable[str] | Iterable[int]) -> str:
+    return msgspec.json.encode([*values]).decode()

@@ -1,5 +1,6 @@
 """How deliveries, attempts and requests become rows of the SQLite ledger, and rows become them again."""
 
+from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -144,7 +145,7 @@ def state_values(delivery: Delivery) -> Row:
     )
 
 
-def to_delivery(row: Row) -> Delivery:
+def to_delivery(row: Sequence[Any]) -> Delivery:
     """Return the delivery of a row of ``DELIVERY_COLUMNS``."""
     (
         id_,
