@@ -72,8 +72,12 @@ def tenant_yaml(
     mappings: dict[str, str],
     source: dict[str, Any],
     delivery: dict[str, Any],
+    **more: Any,
 ) -> str:
-    """Write a tenant whose secrets stand in the environment under a prefix: ``ACME`` for ``${ACME_NUMORA_KEY}``."""
+    """Write a tenant whose secrets stand in the environment under a prefix: ``ACME`` for ``${ACME_NUMORA_KEY}``.
+
+    ``more`` is what stands beside; a key that is None is left out.
+    """
     return "".join(
         f"{key}: {written(value)}\n"
         for key, value in {
@@ -100,5 +104,7 @@ def tenant_yaml(
             },
             "mappings": mappings,
             "api_keys": [f"${{{prefix}_API_KEY}}"],
+            **more,
         }.items()
+        if value is not None
     )

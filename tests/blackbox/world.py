@@ -13,7 +13,9 @@ from tests.blackbox.files import DESIGN_MAPPING, bridge_yaml, tenant_yaml
 from tests.blackbox.imitations.authority import make_authority
 from tests.blackbox.imitations.dataverse import Dataverse
 from tests.blackbox.imitations.entra import App, Entra
-from tests.blackbox.imitations.numora import Doc, Numora
+from tests.blackbox.imitations.numora import Doc
+from tests.blackbox.imitations.numora_actions import ActingNumora
+from tests.blackbox.imitations.receiver import Receiver
 from tests.blackbox.process import Bridge, free_port
 
 PATIENCE = 60.0
@@ -31,6 +33,10 @@ class Tenant:
     mappings: dict[str, str]
     source: dict[str, Any] = field(default_factory=dict)
     delivery: dict[str, Any] = field(default_factory=dict)
+    more: dict[str, Any] = field(default_factory=dict)
+    """What stands in its file beside."""
+    variables: dict[str, str] = field(default_factory=dict)
+    """Further secrets, by the names under which the file asks for them."""
     vendor: str = ""
     team: str = ""
 
@@ -43,7 +49,8 @@ class World:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.config = folder / "config"
-        self.numora, self.entra = Numora(), Entra()
+        self.numora, self.entra = ActingNumora(), Entra()
+        self.receiver = Receiver()
         self.tenants: dict[str, Tenant] = {}
         self.settings: dict[str, Any] = {}
         self.authority_has_directory = True
@@ -80,7 +87,8 @@ class World:
     @property
     def secrets(self) -> list[str]:
         own = [(one.numora_key, one.app.secret, one.api_key) for one in self.tenants.values()]
-        return ["operator-key", *(secret for group in own for secret in group), *self.entra.tokens]
+        further = [secret for one in self.tenants.values() for secret in one.variables.values()]
+        return ["operator-key", *(secret for group in own for secret in group), *further, *self.entra.tokens]
 
     def write(self) -> None:
         """Write the config folder as it now should be."""
@@ -105,12 +113,14 @@ class World:
             mappings=tenant.mappings,
             source=tenant.source,
             delivery=tenant.delivery,
+            **tenant.more,
         )
         (self.config / "tenants" / f"{tenant.name}.yaml").write_text(text)
         self.bridge.variables |= {
             f"{tenant.prefix}_NUMORA_KEY": tenant.numora_key,
             f"{tenant.prefix}_DATAVERSE_SECRET": tenant.app.secret,
             f"{tenant.prefix}_API_KEY": tenant.api_key,
+            **tenant.variables,
         }
 
     async def start(self) -> None:
@@ -235,13 +245,13 @@ class World:
         assert not dataverse.count("update", "numora_invoiceline")
         assert not [effect for effect in dataverse.effects if effect.kind == "delete"]
 
-    def no_secret_was_written(self) -> None:
+    def no_secret_was_written(self, *further: str) -> None:
         """Look into every file of the folder that the bridge wrote: log, data; and at every byte."""
         data = [path for path in (self.config / "data").rglob("*") if path.is_file()]
         assert data
         for path in [self.bridge.log, *data]:
             content = path.read_bytes()
-            for secret in self.secrets:
+            for secret in [*self.secrets, *further]:
                 assert secret.encode() not in content, (path, secret)
 
 
@@ -251,11 +261,12 @@ async def world(folder: Path) -> AsyncIterator[World]:
     made = World(folder)
     await made.numora.start()
     await made.entra.start(made.tls)
+    await made.receiver.start()
     try:
         yield made
     finally:
         await made.bridge.close()
-        for server in (made.numora, made.entra, *(tenant.dataverse for tenant in made.tenants.values())):
+        for server in (made.numora, made.entra, made.receiver, *(tenant.dataverse for tenant in made.tenants.values())):
             await server.stop()
 
 

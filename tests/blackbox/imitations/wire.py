@@ -53,6 +53,7 @@ class Seen:
     """Names in lower case."""
     body: bytes
     identity: str
+    raw_query: str = ""
     fault: str | None = None
     status: int | None = None
 
@@ -88,6 +89,17 @@ class Faults:
         return None
 
 
+class Held:
+    """Requests that are kept waiting until the test lets them go."""
+
+    def __init__(self) -> None:
+        self.came, self.go = asyncio.Event(), asyncio.Event()
+
+    async def wait(self) -> None:
+        self.came.set()
+        await self.go.wait()
+
+
 class Server:
     """An HTTP server on a port of its own. A subclass answers in ``handle`` and says who is asking in ``identify``."""
 
@@ -97,6 +109,8 @@ class Server:
         self.too_early: list[tuple[Seen, float]] = []
         """Requests that came inside a pause that their identity had been told, with the seconds that were left."""
         self.latency = 0.0
+        self.held: Held | None = None
+        """Keeps requests that ``faults.only`` takes waiting before they have any effect."""
         self.base = ""
         self._pauses: dict[str, tuple[float, float]] = {}
         self._runner: web.ServerRunner | None = None
@@ -150,12 +164,15 @@ class Server:
             {name.lower(): value for name, value in request.headers.items()},
             body,
             self.identify(request),
+            request.rel_url.raw_query_string,
         )
         self.requests.append(seen)
         self._watch(seen)
         seen.fault = self.faults.next(seen)
         if self.latency:
             await asyncio.sleep(self.latency)
+        if self.held is not None and self.faults.only is not None and self.faults.only(seen):
+            await self.held.wait()
         response = await self._respond(request, seen)
         seen.status = response.status
         return response
