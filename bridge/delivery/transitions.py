@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from random import Random
-from typing import Any
 
 from bridge.delivery.model import Attempt, Delivery, DeliveryError, Millis, State, Step
 from bridge.delivery.retry import RetrySchedule
@@ -38,18 +37,14 @@ def execution_id(delivery: Delivery, attempt: int) -> str:
 
 def wrote(delivery: Delivery, result: WriteResult, line_ids: frozenset[str], now: Millis, started_at: Millis) -> Turn:
     """The row stands as planned: report it."""
-    return _conclude(
-        delivery,
-        State.SUCCEEDED,
-        "done",
-        now,
-        started_at,
+    written = delivery.evolve(
         record_id=result.record_id,
         external_url=result.url,
         operation=result.operation,
         line_ids=line_ids,
         may_exist=True,
     )
+    return _conclude(written, State.SUCCEEDED, "done", now, started_at)
 
 
 def supersede(delivery: Delivery, code: str, message: str, now: Millis, started_at: Millis) -> Turn:
@@ -162,9 +157,7 @@ def _conclude(
     started_at: Millis,
     error: OutcomeError | None = None,
     problems: tuple[Problem, ...] = (),
-    **found: Any,
 ) -> Turn:
-    """End the work on a delivery with this outcome, which is yet to be reported; ``found`` are further changes."""
     attempts = delivery.attempts + 1
     told = None
     if error is not None:
@@ -180,7 +173,6 @@ def _conclude(
         error=told,
         problems=problems,
         updated_at=now,
-        **found,
     )
     code, message = (told.code, told.message) if told else (None, None)
     return Turn(concluded, Attempt(delivery.id, attempts, started_at, now, name, code, message, identity))
