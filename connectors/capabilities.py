@@ -1,6 +1,6 @@
 """What a source may be able to do beside giving documents to the pipeline; each of it is optional."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Protocol
@@ -101,8 +101,13 @@ class DocumentActions(Protocol):
         *,
         expected_updated_at: str | None,
         review_state: Mapping[str, Any] | None,
+        approved_at: Collection[str] = (),
     ) -> ActionResult:
-        """Approve the document as it was at ``expected_updated_at``."""
+        """Approve the document as it was at ``expected_updated_at``.
+
+        ``approved_at`` are the times of change that the same approval led to before: a document that still has one of
+        them, or went on since, is not approved anew.
+        """
 
     async def reject(self, document_id: str, log: RequestLog, *, expected_updated_at: str | None) -> ActionResult:
         """Send the document back to review."""

@@ -103,15 +103,21 @@ class ReviewActions:
         """Approve the document: 200 with a ``ReviewActionShape``. Its delivery begins at once.
 
         Nobody who approves a document wants to wait for the next poll. An approval that the source knew already brings
-        nothing in: twice is one effect. Raises ``StaleError`` when it was changed since ``expected_updated_at``.
+        nothing in: twice is one effect, also when it is sent again with the time that its first one made stale. Raises
+        ``StaleError`` when the document was changed since ``expected_updated_at``.
         """
         line = self._runtime.line(tenant)
         actions = _actions_of(line)
 
         async def do(journal: ActionJournal) -> Done:
             try:
+                earlier = await self._approvals(tenant, document_id, None if expected_updated_at is None else asked)
                 result = await actions.approve(
-                    document_id, journal, expected_updated_at=expected_updated_at, review_state=review_state
+                    document_id,
+                    journal,
+                    expected_updated_at=expected_updated_at,
+                    review_state=review_state,
+                    approved_at=earlier,
                 )
             except OutcomeError as error:
                 raise await self._told(line, document_id, error) from error
@@ -209,11 +215,19 @@ class ReviewActions:
 
     async def _was_known(self, tenant: str, document_id: str, result: ActionResult) -> bool:
         """Tell whether this very approval was answered before, told by the time of change that it led to."""
-        if result.updated_at is None:
-            return False
+        return result.updated_at is not None and result.updated_at in await self._approvals(tenant, document_id)
+
+    async def _approvals(self, tenant: str, document_id: str, like: Asked | None = None) -> frozenset[str]:
+        """Return the times of change that earlier approvals led to; with ``like``, those that were asked for alike."""
         earlier = await self._ledger.actions(tenant, document_id, _LOOKS_BACK)
-        answers = [action.answer for action in earlier if action.kind == "approve" and action.answer is not None]
-        return any(msgspec.json.decode(answer).get("updated_at") == result.updated_at for answer in answers)
+        answers = [
+            msgspec.json.decode(action.answer)
+            for action in earlier
+            if action.kind == "approve"
+            and action.answer is not None
+            and (like is None or action.fingerprint == like.fingerprint)
+        ]
+        return frozenset(answer["updated_at"] for answer in answers if answer.get("updated_at") is not None)
 
     async def _told(self, line: TenantLine, document_id: str, error: OutcomeError) -> Exception:
         """Return what a caller is told instead: the document as it is now, where theirs is out of date."""

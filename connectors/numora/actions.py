@@ -4,12 +4,19 @@ Nothing is ever sent twice by itself. After a lost answer the document is read: 
 """
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, Final
 
 import msgspec
 
-from connectors.capabilities import ActionRefusedError, ActionResult, DispatchState, DispatchStatus, DocumentView
+from connectors.capabilities import (
+    ActionConflictError,
+    ActionRefusedError,
+    ActionResult,
+    DispatchState,
+    DispatchStatus,
+    DocumentView,
+)
 from connectors.http import Answer, encode_json
 from connectors.numora.calls import NumoraCalls
 from connectors.numora.models import DocumentState
@@ -64,17 +71,20 @@ class NumoraActions:
         *,
         expected_updated_at: str | None,
         review_state: Mapping[str, Any] | None,
+        approved_at: Collection[str] = (),
     ) -> ActionResult:
         """Approve the document as it was at ``expected_updated_at``, which is passed on exactly as given.
 
         Without one the document is read first and approved as it is then: an approval is never blind. A document that
-        has the same approval and is on its way, or delivered, is left alone.
+        has the same approval and is on its way, delivered, or unchanged since (``approved_at``), is left alone; so is
+        one whose delivery ended between the two. With a time Numora decides; when it takes a repeat for a conflict,
+        ``approved_at`` tells that it is none.
         """
         confirmations = normalised(review_state)
         expected = expected_updated_at
         if expected is None:
             state = await self._required(document_id, log)
-            if state.status in _APPROVED_AND_GONE_ON and same_confirmations(confirmations, state.review_state):
+            if _has_approval(state, confirmations, approved_at):
                 return _to_result(document_id, state, repeated=True)
             expected = state.updated_at
         body: dict[str, Any] = {} if expected is None else {"expected_updated_at": expected}
@@ -88,7 +98,16 @@ class NumoraActions:
             )
 
         action = self._action(document_id, "approve", "approval")
-        taken = await self._act(action, encode_json(body), log, done, expected=expected)
+        try:
+            taken = await self._act(action, encode_json(body), log, done, expected=expected)
+        except ActionConflictError:
+            if expected_updated_at is not None and not approved_at:
+                raise
+            state = await self._required(document_id, log)
+            anyway = expected_updated_at is None and state.updated_at is not None
+            if not _has_approval(state, confirmations, [state.updated_at or ""] if anyway else approved_at):
+                raise
+            return _to_result(document_id, state, repeated=True)
         return await self._result_of(action, taken, log)
 
     async def reject(self, document_id: str, log: RequestLog, *, expected_updated_at: str | None) -> ActionResult:
@@ -280,6 +299,13 @@ def _told(answer: Answer, document_id: str) -> DocumentState | None:
     named = state.id or state.document_id
     complete = state.status in KNOWN and state.updated_at and named and is_same_document(named, document_id)
     return state if complete else None
+
+
+def _has_approval(state: DocumentState, confirmations: Any, approved_at: Collection[str]) -> bool:
+    """Tell whether a document has this very approval: it went on with it, or was not changed since."""
+    if state.status not in APPROVED or not same_confirmations(confirmations, state.review_state):
+        return False
+    return state.status in _APPROVED_AND_GONE_ON or any(same_moment(state.updated_at, moment) for moment in approved_at)
 
 
 def _to_result(
