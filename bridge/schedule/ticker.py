@@ -10,12 +10,17 @@ from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from bridge.delivery.model import Millis
 
 
+_NO_LIMIT = 1_000_000
+
+
 class Ticker:
     """Calls coroutine functions at given moments, however late it gets round to it. One call for each key."""
 
     def __init__(self) -> None:
         self._scheduler = AsyncIOScheduler(
-            timezone=UTC, job_defaults={"misfire_grace_time": None, "coalesce": True, "max_instances": 1}
+            # A call may make its next appointment before it has ended; with a limit that one would not be late but lost.
+            timezone=UTC,
+            job_defaults={"misfire_grace_time": None, "coalesce": True, "max_instances": _NO_LIMIT},
         )
 
     def start(self) -> None:
