@@ -9,7 +9,6 @@ from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
 from bridge.delivery.model import Millis
 
-
 _NO_LIMIT = 1_000_000
 
 
@@ -18,7 +17,7 @@ class Ticker:
 
     def __init__(self) -> None:
         self._scheduler = AsyncIOScheduler(
-            # A call may make its next appointment before it has ended; with a limit that one would not be late but lost.
+            # A call may make its next appointment while it runs: with a limit that one would not be late but lost.
             timezone=UTC,
             job_defaults={"misfire_grace_time": None, "coalesce": True, "max_instances": _NO_LIMIT},
         )

@@ -20,8 +20,8 @@ from bridge.actions.asked import (
 )
 from bridge.delivery.model import State
 from bridge.ledger.actions import Action
-from bridge.sandbox import SandboxWorld
 from bridge.runtime import NotFoundError
+from bridge.sandbox import SandboxWorld
 from connectors.capabilities import ActionRefusedError
 from connectors.numora.sandbox import DeliveryRoute, SandboxDocument
 from connectors.outcome import OutcomeError, TransientError, UnknownOutcomeError

@@ -12,8 +12,8 @@ from pipeline_stage import Stage, source_keys, staged, states
 
 from bridge.actions.asked import Asked
 from bridge.delivery.model import Delivery, State, Trigger
-from bridge.sandbox import SandboxWorld
 from bridge.runtime import NotFoundError
+from bridge.sandbox import SandboxWorld
 from connectors.hooks import HookCall, HookEffect, HookRefusedError
 from connectors.numora.sandbox import DeliveryRoute, ExecutorTarget, SandboxDocument, SignedCall, WebhookTarget
 from connectors.outcome import OutboxAbsentError
