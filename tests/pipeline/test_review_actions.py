@@ -16,7 +16,6 @@ from bridge.actions.asked import (
     KeyReusedError,
     NotKnownError,
     StaleError,
-    UnsupportedError,
 )
 from bridge.delivery.model import State
 from bridge.ledger.actions import Action
@@ -24,7 +23,7 @@ from bridge.runtime import NotFoundError
 from bridge.sandbox import SandboxWorld
 from connectors.capabilities import ActionRefusedError
 from connectors.numora.sandbox import DeliveryRoute, SandboxDocument
-from connectors.outcome import OutcomeError, TransientError, UnknownOutcomeError
+from connectors.outcome import TransientError, UnknownOutcomeError
 
 CREATE = r"/numora_invoices$"
 
@@ -418,45 +417,6 @@ class TestManaged:
 
         assert (refused.value.status, refused.value.code) == (409, "back_in_review")
         assert await stage.deliveries() == ()
-
-
-class TestResources:
-    """Numora's other resources."""
-
-    async def test_lists_are_told_page_by_page(self, stage: Stage) -> None:
-        """In one shape, whatever Numora's is."""
-        answered = await stage.resources.call("acme", "schemas", path={})
-
-        assert {one["id"] for one in said(answered)["data"]} >= {"invoice_v2", "receipt_v1"}
-        assert said(answered)["next_cursor"] is None
-
-    async def test_a_destination_is_created_once_for_its_key(self, stage: Stage) -> None:
-        """And its credentials stand nowhere in the ledger."""
-        body = {"provider": "dynamics365", "display_name": "Finance", "credentials": {"client_secret": "s3cr3t-value"}}
-
-        first = await stage.resources.call("acme", "create_destination", asked(key="one"), path={}, body=body)
-        second = await stage.resources.call("acme", "create_destination", asked(key="one"), path={}, body=body)
-
-        assert bytes(first.body) == bytes(second.body)
-        assert len(stage.world.workspace("acme").catalogue.destinations) == 1
-        assert b"s3cr3t-value" not in bytes(first.body)
-
-    async def test_a_creation_that_may_have_been_done_is_not_repeated(self, stage: Stage) -> None:
-        """The caller is told to look."""
-        body = {"provider": "dynamics365", "display_name": "Finance"}
-        stage.world.numora.faults.add("status_after", times=1, method="POST", path="destinations", status=500)
-
-        with pytest.raises(OutcomeError):
-            await stage.resources.call("acme", "create_destination", asked(key="one"), path={}, body=body)
-        with pytest.raises(NotKnownError):
-            await stage.resources.call("acme", "create_destination", asked(key="one"), path={}, body=body)
-
-        assert len(stage.world.workspace("acme").catalogue.destinations) == 1
-
-    async def test_what_is_not_on_the_list_cannot_be_reached(self, stage: Stage) -> None:
-        """There is no open proxy."""
-        with pytest.raises(UnsupportedError):
-            await stage.resources.call("acme", "../documents", path={})
 
 
 async def test_an_unknown_outcome_is_told_as_such(stage: Stage) -> None:
