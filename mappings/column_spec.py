@@ -153,7 +153,10 @@ def _selecting_column(
     if spec.default is not None:
         wanted = "text" if kind == "text" and isinstance(spec.default, (int, Decimal, date)) else kind
         default = _constant(spec.default, wanted, options, (*path, "default"), lint)
-    convert = _converter(spec, path, kind, options, amounts, lint)
+    before = tuple(step for step in steps if step.stage == "text")
+    after = tuple(step for step in steps if step.stage == "number")
+    scale = spec.scale if kind in {"decimal", "money"} else None
+    convert = _converter(spec, path, kind, options, amounts, lint, scale=None if after else scale)
     if selection is None or convert is None:
         return None
     paths = tuple(dict.fromkeys([*selection.paths, *(found for step in steps for found in step.paths)]))
@@ -163,12 +166,12 @@ def _selecting_column(
         kind,
         convert,
         selection=selection,
-        before=tuple(step for step in steps if step.stage == "text"),
-        after=tuple(step for step in steps if step.stage == "number"),
+        before=before,
+        after=after,
         default=default,
         required=spec.required,
         threshold=threshold if spec.min_confidence is None else spec.min_confidence,
-        scale=spec.scale if kind in {"decimal", "money"} else None,
+        scale=scale,
         rounding=spec.round,
         options=_values(options) if kind == "choice" else (),
         max_length=_max_length(steps),
@@ -205,6 +208,8 @@ def _converter(
     options: Mapping[str, Any],
     amounts: AmountFormat,
     lint: Lint,
+    *,
+    scale: int | None,
 ) -> Convert | None:
     usable = True
     formats = (spec.formats or []) if kind in {"date", "datetime"} else []
@@ -229,8 +234,15 @@ def _converter(
             "is rejected; keep one of the two."
         )
         lint.warn((*path, "formats"), codes.AMBIGUOUS_FORMATS, message)
-    # The scale is held after the last step, so a step may still change the number.
-    return converter(kind, amounts=amounts, rounding=spec.round, formats=formats, timezone=timezone, options=options)
+    return converter(
+        kind,
+        amounts=amounts,
+        scale=scale,
+        rounding=spec.round,
+        formats=formats,
+        timezone=timezone,
+        options=options,
+    )
 
 
 def _values(options: Mapping[str, Any]) -> tuple[int | str | bool, ...]:

@@ -20,11 +20,9 @@ class ValueProblemError(Exception):
 
 def is_empty(value: Any) -> bool:
     """Tell whether a value counts as not given: null, blank text, an empty list or object."""
-    if value is None:
-        return True
     if isinstance(value, str):
         return not value or value.isspace()
-    return isinstance(value, (dict, list)) and not value
+    return value is None or (isinstance(value, (dict, list)) and not value)
 
 
 def is_plain(number: Decimal, scale: int = OUT_OF_RANGE) -> bool:
