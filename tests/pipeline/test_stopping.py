@@ -41,7 +41,7 @@ async def test_nothing_is_written_to_the_destination_while_the_ledger_is_full(
     stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Once there is room again the delivery goes on by itself."""
-    monkeypatch.setattr("bridge.pipeline.worker._LEDGER_PAUSE", 0.02)
+    monkeypatch.setattr("bridge.claim_loop.LEDGER_PAUSE", 0.02)
     document = stage.invoice()
     save = stage.ledger.save
     refused = 0
