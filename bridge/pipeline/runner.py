@@ -27,6 +27,9 @@ log = logging.getLogger(__name__)
 LEASE: Millis = 10 * 60 * 1000
 """Milliseconds that a claim holds without a further journal entry; longer than any single exchange may take."""
 
+RECENT: Millis = 5000
+"""Milliseconds for which a document that was read counts as unchanged; its review takes people longer than that."""
+
 NO_MAPPING = "no_mapping"
 
 _REPORTED = {State.SUCCEEDED: "succeeded", State.FAILED: "failed", State.SKIPPED: "skipped"}
@@ -109,15 +112,19 @@ class DeliveryRunner:
         if is_managed(lane, journal.delivery):
             await ManagedWay(lane, journal, self._policy).advance()
             return
-        late = journal.delivery.step is Step.REPORT
-        if not late:
-            await self._deliver(lane, journal, started_at)
+        read_at = None
+        if journal.delivery.step is not Step.REPORT:
+            read_at = await self._deliver(lane, journal, started_at)
         if journal.delivery.step is Step.REPORT and journal.delivery.state is State.WORKING:
-            await self._report(lane, journal, started_at, late=late)
+            await self._report(lane, journal, started_at, read_at)
 
-    async def _deliver(self, lane: Lane, journal: DeliveryJournal, started_at: Millis) -> None:
-        """Fetch, map and write. Leaves the delivery staged for its report, or committed as ended or waiting."""
+    async def _deliver(self, lane: Lane, journal: DeliveryJournal, started_at: Millis) -> Millis:
+        """Fetch, map and write; return when the document was asked for.
+
+        Leaves the delivery staged for its report, or committed as ended or waiting.
+        """
         policy = self._policy
+        read_at = policy.clock()
         facing = Side.SOURCE
         delivery = journal.delivery
         try:
@@ -127,7 +134,7 @@ class DeliveryRunner:
                 turn = transitions.supersede(delivery, *(gone or ("", "")), policy.clock(), started_at)
                 journal.stage(turn.delivery, turn.attempt)
                 await journal.commit()
-                return
+                return read_at
             mapping = await self._mapping(lane, delivery, document)
             journal.stage(
                 delivery.evolve(
@@ -155,12 +162,14 @@ class DeliveryRunner:
             if isinstance(error, BlockedError):
                 _block(lane, facing, error)
             await self._failed(journal, error, started_at)
+        return read_at
 
-    async def _report(self, lane: Lane, journal: DeliveryJournal, started_at: Millis, *, late: bool) -> None:
+    async def _report(self, lane: Lane, journal: DeliveryJournal, started_at: Millis, read_at: Millis | None) -> None:
         """Tell the source. The body is stored with the request that first carries it, and never made again.
 
-        When the report is ``late``, the document was read by an earlier run and may have been corrected since. The
-        source may take the report for the correction's and list the document no more, so it is read once again.
+        When the document was read a while ago, or by an earlier run (``read_at`` is None then), it may have been
+        corrected since. The source may take the report for the correction's and list the document no more, so it is
+        read once again.
         """
         delivery = journal.delivery
         body = delivery.callback
@@ -175,7 +184,9 @@ class DeliveryRunner:
             await self._failed(journal, error, started_at)
             return
         lane.gates.clear(Side.SOURCE)
-        ended = transitions.reported(journal.delivery, self._policy.clock())
+        now = self._policy.clock()
+        ended = transitions.reported(journal.delivery, now)
+        late = read_at is None or now - read_at > RECENT
         await journal.commit(ended.evolve(again=True) if late else ended)
 
     async def _recheck(self, lane: Lane, journal: DeliveryJournal) -> None:
