@@ -231,8 +231,11 @@ def fit_scale(number: Decimal, scale: int, rounding: Rounding | None) -> Decimal
 
 def multiply_exactly(number: Decimal | int, factor: Decimal) -> Decimal:
     """Return the product with all its digits. Raises ``ValueProblemError`` with ``number_out_of_range``."""
-    product = _WIDE.multiply(Decimal(number), factor)
-    if abs(product.adjusted()) > OUT_OF_RANGE:
+    try:
+        product = _WIDE_EXACT.multiply(Decimal(number), factor)
+    except Inexact:
+        product = None
+    if product is None or abs(product.adjusted()) > OUT_OF_RANGE:
         raise ValueProblemError(
             codes.NUMBER_OUT_OF_RANGE, f"{shown(number)} is out of range. Correct the amount in review."
         )

@@ -48,7 +48,7 @@ PROBLEM_CODES: Final[Mapping[str, str]] = {
     NOT_CONFIRMED: "The mapping asks for a confirmed field, and the review has not confirmed it.",
     LOOKUP_WITHOUT_VALUES: "A lookup that may not stay empty has no rule whose values are all there.",
     SELECTION_FAILED: "The expression cannot be worked out on this document.",
-    SELECTION_TOO_LARGE: "The expression selects more than 10,000 values from this document.",
+    SELECTION_TOO_LARGE: "More than 10,000 values are selected, or more than 1,048,576 characters put together.",
 }
 
 SKIP_CODES: Final[Mapping[str, str]] = {

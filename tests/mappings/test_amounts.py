@@ -222,6 +222,12 @@ def test_a_product_has_all_its_digits(left, right):
     assert Fraction(multiply_exactly(left, right)) == Fraction(left) * Fraction(right)
 
 
+def test_a_product_of_more_digits_than_are_kept_is_refused_and_not_rounded():
+    with pytest.raises(ValueProblemError) as refused:
+        multiply_exactly(Decimal("1." + "1" * 300), Decimal("1." + "1" * 300))
+    assert refused.value.code == "number_out_of_range"
+
+
 @pytest.mark.parametrize("locale", ["xx", "english", "", "de_XX1", "../../etc"])
 def test_an_unknown_locale_is_an_error(locale):
     with pytest.raises(ValueError):
