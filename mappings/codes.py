@@ -38,7 +38,7 @@ PROBLEM_CODES: Final[Mapping[str, str]] = {
     NOT_A_DATETIME: "The text is not a date with a time in any of the column's formats.",
     NOT_A_GUID: "The text is not a GUID.",
     NOT_A_SINGLE_VALUE: "A list or an object was found where one value is wanted.",
-    NOT_A_LIST: "The lines of the mapping select something that is not a list.",
+    NOT_A_LIST: "The lines of the mapping select something that is not a list of rows.",
     AMBIGUOUS_DATE: "Two of the column's formats read the text as different dates.",
     NO_TIME_ZONE: "The moment has no offset, and the column names no time zone.",
     TOO_MANY_DECIMALS: "The number has more fraction digits than the column takes, and the mapping does not round.",
