@@ -116,10 +116,7 @@ def _constant_column(
     name: str, spec: ColumnSpec, path: KeyPath, lint: Lint, options: Mapping[str, Any]
 ) -> Column | None:
     value = spec.value
-    if spec.as_ == "choice" and not options and isinstance(value, int) and not isinstance(value, bool):
-        fixed: Scalar = value
-    else:
-        fixed = _constant(value, spec.as_, options, (*path, "value"), lint)
+    fixed = _constant(value, spec.as_, options, (*path, "value"), lint)
     if fixed is None and spec.required:
         lint.error((*path, "value"), codes.BAD_DEFAULT, "The column is required, and its constant is empty.")
     return Column(name, path, spec.as_, text_of, fixed=fixed, options=_values(options), required=spec.required)

@@ -236,9 +236,9 @@ def _lines(
         selected = None
     if selected is None:
         selected = []
-    if not isinstance(selected, list):
+    if not isinstance(selected, list) or not all(isinstance(row, Mapping) for row in selected):
         message = (
-            f"{lines.prefix} is not a list, so it has no lines. Name a list in the mapping's `lines: {{from: …}}`."
+            f"{lines.prefix} is not a list of rows, so it has no lines. Name one in the mapping's `lines: {{from: …}}`."
         )
         problems.append(Problem(lines.prefix, None, codes.NOT_A_LIST, message))
         selected = []

@@ -3,6 +3,11 @@
 from decimal import Decimal
 from typing import Any, Final
 
+from mappings import codes
+
+MAX_CHARACTERS: Final = 1_048_576
+"""The longest text that may be put together from a document's: as long as the longest column of Dataverse."""
+
 OUT_OF_RANGE: Final = 100
 """Numbers of more digits than this, before or after the point, are no business document's."""
 
@@ -39,6 +44,13 @@ def plain_digits(number: Decimal) -> str:
     if not number.is_finite() or abs(number.adjusted()) > OUT_OF_RANGE:
         raise ValueError(number)
     return format(number, "f")
+
+
+def check_length(characters: int) -> None:
+    """Raise ``ValueProblemError``, ``selection_too_large``, for a text that would be too long, before it is made."""
+    if characters > MAX_CHARACTERS:
+        message = f"The mapping would put together a text of more than {MAX_CHARACTERS:,} characters. Correct it there."
+        raise ValueProblemError(codes.SELECTION_TOO_LARGE, message)
 
 
 def shown(value: Any) -> str:

@@ -291,6 +291,35 @@ def test_lines_that_are_no_list_are_a_problem():
     assert problems(body, metadata={"rows": "two"}) == [("metadata.rows", None, "not_a_list")]
 
 
+@pytest.mark.parametrize("rows", ["line_items[].amount", "line_items[*].[amount]", "[fields.a]"])
+def test_lines_of_something_else_than_rows_are_a_problem_and_no_empty_lines(rows):
+    body = f"columns: {{}}\nlines: {{from: '{rows}', table: lines, columns: {{x: amount}}}}"
+    found = problems(body, line_items=(LineItem({"amount": "5"}),), fields={"a": "v"})
+    assert [(column, code) for _, column, code in found] == [(None, "not_a_list")]
+
+
+@pytest.mark.parametrize(
+    ("rows", "field"),
+    [
+        ("fields.positions", "positions[a].x"),
+        ("metadata.rows", "metadata.rows[a].x"),
+        ("fields.positions && line_items", "line_items[a].x"),
+        ("sort_by(line_items, &id)", "line_items[a].x"),
+    ],
+)
+def test_a_line_is_told_by_the_name_that_the_reviewer_knows(rows, field):
+    body = f"columns: {{}}\nlines: {{from: '{rows}', table: lines, columns: {{x: {{from: x, as: integer}}}}}}"
+    row = {"id": "a", "x": "no number"}
+    given = {"fields": {"positions": [row]}, "metadata": {"rows": [row]}, "line_items": (LineItem(row),)}
+    assert problems(body, **given) == [(field, "x", "not_an_integer")]
+
+
+def test_a_default_may_be_a_choice_that_no_document_names():
+    body = "columns: {x: {from: fields.a, as: choice, options: {cash: 1, card: 2}, default: 9}}"
+    assert [plan(body, fields={"a": given}).columns["x"] for given in ("card", "barter", None)] == [2, 9, 9]
+    assert mapping(body).names().columns[0].constants == (9,)
+
+
 def test_an_attachment_without_an_address_is_none():
     body = "columns: {}\nattachments: [metadata.a, {url: metadata.b, as: file_column, column: numora_file}]"
     assert plan(body, metadata={"b": "/v1/files/2"}).attachments == (
