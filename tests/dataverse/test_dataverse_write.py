@@ -313,3 +313,13 @@ async def test_a_column_that_the_mapping_invents_blocks_instead_of_failing_docum
     with pytest.raises(BlockedError) as error:
         await destination.prepare(plan(numora_tottal=Decimal(1)), KEY, log)
     assert error.value.code == "unknown_column"
+
+
+async def test_a_text_that_looks_like_the_same_day_is_corrected_all_the_same(
+    destination: Any, dataverse: Any, log: Any
+) -> None:
+    """An invoice number of 20260131 that a reviewer put right to 2026-01-31 is another invoice number."""
+    _, first = await write(destination, plan(numora_name="20260131"), log)
+    _, again = await write(destination, plan(numora_name="2026-01-31"), log, KnownRow(first.record_id))
+    assert again.operation == "updated"
+    assert [row["numora_name"] for row in dataverse.rows("numora_invoice")] == ["2026-01-31"]
