@@ -170,6 +170,14 @@ class HttpPeer:
             finally:
                 self._pace.release()
 
+    def hold(self, seconds: float | None) -> float:
+        """Let nothing more out for this long, as for a 429: a pause was asked for in the body of an answer.
+
+        None when the other side named no time. Returns the seconds.
+        """
+        self._pace.cut()
+        return self._pace.pause(seconds)
+
     async def _exchange(
         self,
         request: OutgoingRequest,
@@ -244,8 +252,7 @@ class HttpPeer:
             if hint.isascii() and hint.isdigit():
                 self._pace.hint(int(hint))
         if answer.status == _TOO_MANY_REQUESTS:
-            pause = self._pace.pause(answer.retry_after)
-            self._pace.cut()
+            pause = self.hold(answer.retry_after)
             raise ThrottledError(
                 "throttled", f"{self._wire.name} asked for a pause of {pause:.0f} s.", retry_after=pause
             )

@@ -11,7 +11,7 @@ from connectors.dataverse.catalog import Catalog, UnknownTableError
 from connectors.dataverse.client import JSON_HEADERS, DataverseClient, escaped, quoted
 from connectors.dataverse.keys import lookup_row_id
 from connectors.dataverse.metadata import Attribute, Kind, Table
-from connectors.dataverse.refusals import outcome_of, refusal_of
+from connectors.dataverse.refusals import refusal_of
 from connectors.dataverse.values import DoesNotFitError, Json, encode, plain_text
 from connectors.http import encode_json
 from connectors.outcome import BlockedError, RejectedError, SkippedError, TransientError
@@ -184,7 +184,7 @@ class Lookups:
             return new_id
         refusal = refusal_of(answer)
         if not refusal.taken:
-            raise outcome_of(refusal, purpose, mutating=True, name=lambda _: (_field(plan), plan.column))
+            raise self._client.outcome(refusal, purpose, mutating=True, name=lambda _: (_field(plan), plan.column))
         ids = await self._query(table, values, log)
         if len(ids) == 1:
             return ids[0]

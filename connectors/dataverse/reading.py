@@ -9,7 +9,7 @@ from connectors.dataverse.catalog import Catalog
 from connectors.dataverse.client import DataverseClient
 from connectors.dataverse.metadata import Table
 from connectors.dataverse.prepared import PreparedLines, PreparedRow
-from connectors.dataverse.refusals import outcome_of, refusal_of
+from connectors.dataverse.refusals import refusal_of
 from connectors.outcome import TransientError
 from connectors.ports import KnownRow, RequestLog
 
@@ -101,7 +101,7 @@ class Reading:
                 raise TransientError("metadata_changed", f"The table has changed: {refusal.message} It is read again.")
             if refusal.not_found and not refusal.undeclared:
                 return None
-            raise outcome_of(refusal, "read row", mutating=False)
+            raise self._client.outcome(refusal, "read row", mutating=False)
         row = answer.json()
         if not isinstance(row, dict):
             raise TransientError("bad_answer", "A row was not answered with an object.")
