@@ -75,6 +75,8 @@ class DataverseClient:
         timeout = self._write_timeout if mutating else self._read_timeout
         renewed = False
         while True:
+            # A login that has to wait needs no token meanwhile.
+            await self._peer.unpaused()
             token = await self._tokens.token()
             sent = {"Authorization": f"Bearer {token}"}
             if headers:
