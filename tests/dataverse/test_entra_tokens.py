@@ -190,6 +190,41 @@ async def test_the_environment_cannot_undo_the_configured_certificates(
     assert await make().token()
 
 
+async def test_certificates_of_an_operator_stand_beside_those_of_the_system(
+    make: Make, authority: SandboxAuthority, monkeypatch: pytest.MonkeyPatch, tmp_path: Any
+) -> None:
+    """With a private authority for one system, the public ones of the others are still trusted."""
+    monkeypatch.setenv("SSL_CERT_FILE", str(authority.ca_file))
+    assert await make(ca_file=SandboxAuthority(tmp_path).ca_file).token()
+
+
+@pytest.mark.parametrize("ca_file", ["given", "none"])
+async def test_no_proxy_is_taken_from_the_environment(
+    make: Make, authority: SandboxAuthority, monkeypatch: pytest.MonkeyPatch, ca_file: str
+) -> None:
+    """The way to Entra is that of every other call; a proxy for one of them alone would help nobody."""
+    monkeypatch.setenv("SSL_CERT_FILE", str(authority.ca_file))
+    for name in ("HTTPS_PROXY", "https_proxy", "ALL_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    monkeypatch.delenv("no_proxy", raising=False)
+    assert await make(ca_file=authority.ca_file if ca_file == "given" else None).token()
+
+
+@pytest.mark.parametrize("status", [429, 503])
+async def test_an_absurd_pause_of_entra_is_not_believed(
+    make: Make, entra: EntraSandbox, clock: Any, status: int
+) -> None:
+    """Nobody would be let in again for the life of the process."""
+    entra.faults.add("status_before", status=status, retry_after=10**9, times=1, path="oauth2/v2.0/token")
+    tokens = make()
+    error = await outcome_of(tokens)
+    assert isinstance(error, TransientError)
+    assert error.retry_after == 86400
+    clock.now += 86401
+    assert await tokens.token()
+
+
 async def test_an_authority_without_https_is_not_asked(make: Make) -> None:
     error = await outcome_of(make(authority="http://127.0.0.1:9"))
     assert isinstance(error, BlockedError)
