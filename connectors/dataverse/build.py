@@ -16,11 +16,14 @@ CEILING = 52
 def build_destination(
     settings: DataverseSettings, surroundings: Surroundings, concurrency: int
 ) -> DataverseDestination:
-    """Build the destination. Tenants that log in to the same environment as the same application share its limits."""
+    """Build the destination. Tenants that log in to the same environment as the same application share its limits.
+
+    An environment belongs to one Entra tenant, so how that is named tells no two logins apart.
+    """
     auth = settings.auth
     if not isinstance(auth, ClientSecretAuth):
         raise BlockedError("auth_unavailable", f"auth kind {auth.kind!r} cannot be used yet; use client_secret.")
-    identity = f"dataverse {_origin(settings.url)} {auth.tenant_id} {auth.client_id}".lower()
+    identity = f"dataverse {_origin(settings.url)} {auth.client_id}".lower()
     peer = surroundings.peer(WIRE, identity, concurrency=concurrency, ceiling=CEILING)
     login = client_secret_login(
         surroundings.sharing,

@@ -5,11 +5,13 @@ flight for each identity, whoever waits for it.
 """
 
 import asyncio
+import ssl
 import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
@@ -246,13 +248,24 @@ class _Transport:
         import requests  # noqa: PLC0415 - it came with MSAL
         from requests.adapters import HTTPAdapter  # noqa: PLC0415 - the same
 
+        class Trusting(HTTPAdapter):
+            def cert_verify(self, conn: Any, url: str, verify: object, cert: object) -> None:
+                """Leave it to the context; ``requests`` would read all its own certificates into it each time."""
+                conn.cert_reqs = "CERT_REQUIRED"
+
         session = requests.Session()
         session.trust_env = False
         session.headers["Connection"] = "close"
-        trusting = HTTPAdapter()
-        trusting.init_poolmanager(1, 1, ssl_context=tls_context(self._ca_file))
+        trusting = Trusting()
+        trusting.init_poolmanager(1, 1, ssl_context=_trusted(self._ca_file))
         session.mount("https://", trusting)
         return session
+
+
+@lru_cache(maxsize=4)
+def _trusted(ca_file: Path | None) -> ssl.SSLContext:
+    """Return the certificates that are trusted: read once for all logins, since a hundred copies would fill memory."""
+    return tls_context(ca_file)
 
 
 async def _in_thread(call: Callable[[], T]) -> T:

@@ -42,8 +42,9 @@ async def test_tenants_with_one_login_share_its_limits(surroundings: Surrounding
     one = build_destination(settings(dataverse), surroundings, 4)
     other = build_destination(settings(dataverse), surroundings, 4)
     third = build_destination(settings(dataverse, client_id="33333333-0000-4000-8000-000000000003"), surroundings, 4)
-    paces = [built._client._peer._pace for built in (one, other, third)]
-    assert paces[0] is paces[1]
+    by_domain = build_destination(settings(dataverse, tenant_id="acme.onmicrosoft.example"), surroundings, 4)
+    paces = [built._client._peer._pace for built in (one, other, third, by_domain)]
+    assert paces[0] is paces[1] is paces[3]
     assert paces[0] is not paces[2]
     assert paces[0].limit == 52
 

@@ -261,3 +261,19 @@ async def test_a_pause_that_is_asked_for_in_a_body_holds_for_everything_with_thi
     with pytest.raises(ThrottledError):
         await to.probe()
     assert peculiar.requests.total == asked
+
+
+async def test_a_row_is_found_by_text_where_no_columns_kind_is_told(connect: Any, peculiar: Peculiar, log: Any) -> None:
+    """A text stands in quotes, whatever the target says of its column."""
+
+    def without_kinds(request: web.Request, response: web.Response) -> web.Response | None:
+        if "EntityDefinitions" not in request.path:
+            return None
+        kinds = r',?"(AttributeType|@odata\.type)":"[^"]*"|,?"AttributeTypeName":\{[^}]*\}'
+        return rewritten(response, lambda text: re.sub(kinds, "", text).replace("{,", "{"))
+
+    peculiar.alter = without_kinds
+    to = connect(peculiar)
+    prepared = await to.prepare(plan(), KEY, log)
+    assert prepared.body["numora_Vendor@odata.bind"].startswith("/accounts(")
+    assert (await to.write(prepared, NOTHING, log)).operation == "created"
