@@ -261,7 +261,7 @@ class Catalog:
         """Ask for the limits of every column of these kinds. What the target does not tell stays unknown."""
         told: dict[str, AttributeDefinition] = {}
         for entries in await asyncio.gather(*(self._limits(table, kind) for kind in kinds)):
-            told.update((entry.LogicalName, entry) for entry in entries)
+            told.update((entry.LogicalName, entry) for entry in entries if entry.LogicalName)
         current = self._entries.get(table.name)
         newest = table if current is None else current.table
         attributes = {
