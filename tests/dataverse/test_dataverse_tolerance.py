@@ -16,7 +16,7 @@ import pytest
 from aiohttp import web
 
 from connectors.dataverse.sandbox.server import DataverseSandbox
-from connectors.outcome import ThrottledError, UnknownOutcomeError
+from connectors.outcome import ThrottledError, TransientError, UnknownOutcomeError
 from connectors.ports import DocumentKey, KnownRow
 from mappings.plan import Identity, LineRow, LinesPlan, LookupPlan, WritePlan
 
@@ -96,7 +96,7 @@ def no_etags(_: web.Request, response: web.Response) -> web.Response:
 
 def no_line_etags(_: web.Request, response: web.Response) -> web.Response:
     def change(text: str) -> str:
-        head, found, lines = text.partition('"numora_numora_invoice_numora_invoiceline":')
+        head, found, lines = text.partition('"numora_invoice_numora_invoiceline":')
         return head + found + re.sub(r'"@odata\.etag":"(\\"|[^"])*",', "", lines)
 
     return rewritten(response, change)
@@ -137,7 +137,16 @@ def parts_in_reverse(request: web.Request, response: web.Response) -> web.Respon
     return rewritten(response, change)
 
 
+def no_expansion(request: web.Request, response: web.Response) -> web.Response | None:
+    if "$expand" not in request.query_string or "EntityDefinitions" in request.path or response.status != 200:
+        return None
+    body = json.loads(response.body) if isinstance(response.body, bytes) else {}
+    kept = {name: value for name, value in body.items() if not isinstance(value, list)}
+    return web.json_response(kept)
+
+
 PECULIARITIES = [
+    no_expansion,
     no_entity_id,
     shouting_headers,
     representation,
@@ -277,3 +286,26 @@ async def test_a_row_is_found_by_text_where_no_columns_kind_is_told(connect: Any
     prepared = await to.prepare(plan(), KEY, log)
     assert prepared.body["numora_Vendor@odata.bind"].startswith("/accounts(")
     assert (await to.write(prepared, NOTHING, log)).operation == "created"
+
+
+async def test_pages_that_lead_in_a_circle_are_not_followed_for_ever(
+    connect: Any, peculiar: Peculiar, log: Any
+) -> None:
+    to = connect(peculiar)
+    prepared = await to.prepare(plan(), KEY, log)
+    await to.write(prepared, NOTHING, log)
+
+    def circle(request: web.Request, response: web.Response) -> web.Response | None:
+        if "numora_invoice" not in request.path or request.method != "GET":
+            return None
+        page = f"{peculiar.api_url}/numora_invoicelines?page=2"
+        if "page" in request.query:
+            return web.json_response({"value": [], "@odata.nextLink": page})
+        name = "numora_invoice_numora_invoiceline"
+        change = re.compile(rf'"{name}":\[.*\]')
+        return rewritten(response, lambda text: change.sub(f'"{name}":[],"{name}@odata.nextLink":"{page}"', text))
+
+    peculiar.alter = circle
+    with pytest.raises(TransientError) as error:
+        await to.write(prepared, KnownRow(may_exist=True), log)
+    assert error.value.code == "bad_answer"
