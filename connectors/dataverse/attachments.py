@@ -7,7 +7,7 @@ from urllib.parse import quote
 from connectors.dataverse.client import JSON_HEADERS, DataverseClient, escaped
 from connectors.dataverse.keys import note_id
 from connectors.dataverse.prepared import PreparedRow
-from connectors.dataverse.refusals import outcome_of, refusal_of
+from connectors.dataverse.refusals import refusal_of
 from connectors.files import FetchedFile
 from connectors.http import encode_json
 from connectors.outcome import BlockedError
@@ -47,10 +47,11 @@ class Attachments:
         path = f"annotations({row_id})?$select=annotationid"
         answer = await self._client.request("GET", path, purpose="read note", log=log)
         if answer.status < 300:
+            answer.json()
             return
         refusal = refusal_of(answer)
         if not refusal.not_found:
-            raise outcome_of(refusal, "read note", mutating=False)
+            raise self._client.outcome(refusal, "read note", mutating=False)
         file = await self._fetched(plan)
         body = {
             "annotationid": row_id,
@@ -72,7 +73,7 @@ class Attachments:
         if answer.status >= 300:
             refusal = refusal_of(answer)
             if not refusal.taken:
-                raise outcome_of(refusal, "create note", mutating=True)
+                raise self._client.outcome(refusal, "create note", mutating=True)
 
     async def _file_column(self, prepared: PreparedRow, record_id: str, plan: AttachmentPlan, log: RequestLog) -> None:
         file = await self._fetched(plan)
@@ -87,4 +88,4 @@ class Attachments:
             "PATCH", path, purpose="upload file", mutating=True, headers=headers, body=file.content, log=log
         )
         if answer.status >= 300:
-            raise outcome_of(refusal_of(answer), "upload file", mutating=True)
+            raise self._client.outcome(refusal_of(answer), "upload file", mutating=True)

@@ -12,7 +12,7 @@ from connectors.dataverse.lookups import Lookups
 from connectors.dataverse.prepared import PreparedRow
 from connectors.dataverse.preparing import Preparing
 from connectors.dataverse.reading import Reading
-from connectors.dataverse.refusals import outcome_of, refusal_of
+from connectors.dataverse.refusals import refusal_of
 from connectors.dataverse.settings import DataverseSettings
 from connectors.dataverse.writer import Writer
 from connectors.http import HttpPeer
@@ -99,7 +99,7 @@ class DataverseDestination:
         answer = await self._client.request("GET", path, purpose="probe")
         if answer.status < 300:
             return
-        outcome = outcome_of(refusal_of(answer), "probe", mutating=False)
+        outcome = self._client.outcome(refusal_of(answer), "probe", mutating=False)
         # A target that is there and lets us in, but takes no such query, is well enough.
         if isinstance(outcome, BlockedError) and outcome.code == "read_refused":
             return

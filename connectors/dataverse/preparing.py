@@ -131,7 +131,9 @@ def _bound(
         raise unexpected[0]
     if other and not problems:
         raise other[0]
-    return tuple(bindings), tuple(resolved)
+    # A column of several tables is written once: a reference that is left empty must not take back the one that is not.
+    written = {one.attribute for one in bindings if one.path is not None}
+    return tuple(one for one in bindings if one.path is not None or one.attribute not in written), tuple(resolved)
 
 
 def _columns(

@@ -112,11 +112,12 @@ def read_refusal(status: int, body: bytes, *, retry_after: float | None = None) 
     return Refusal(status, error.code.strip().lower(), error.message.strip(), told=True, retry_after=retry_after)
 
 
-def _nobody(_: str) -> tuple[None, None]:
+def nobody(_: str) -> tuple[None, None]:
+    """Find nothing."""
     return None, None
 
 
-def outcome_of(refusal: Refusal, purpose: str, *, mutating: bool, name: Namer = _nobody) -> OutcomeError:
+def outcome_of(refusal: Refusal, purpose: str, *, mutating: bool, name: Namer = nobody) -> OutcomeError:
     """Return what follows from a refusal, ready to be raised.
 
     ``name`` finds the field that a refusal of the data is about. For a request that reads, a refusal is never the

@@ -64,6 +64,26 @@ async def test_any_text_can_be_looked_for(destination: Any, dataverse: Any, log:
     assert bound(await prepare(destination, log, vendor(name=name))) == f"/accounts({there})"
 
 
+@pytest.mark.parametrize("missing", ["skip", "reject", "empty", "create"])
+async def test_a_text_that_no_row_can_hold_is_missing_without_being_asked_for(
+    destination: Any, dataverse: Any, log: Any, missing: str
+) -> None:
+    """A page of text in place of a name would make an address that is longer than a server takes."""
+    lookup = vendor(missing, name="Größe 北京 " * 3000)
+    if missing == "skip":
+        with pytest.raises(SkippedError):
+            await prepare(destination, log, lookup)
+    elif missing == "empty":
+        assert bound(await prepare(destination, log, lookup)) is None
+    else:
+        with pytest.raises(RejectedError) as error:
+            await prepare(destination, log, lookup)
+        (problem,) = error.value.problems
+        assert problem.code == ("lookup_missing" if missing == "reject" else "text_too_long")
+        assert len(problem.message) < 500
+    assert log.sent == []
+
+
 async def test_a_number_is_looked_for_as_text_in_a_text_column(destination: Any, dataverse: Any, log: Any) -> None:
     (there,) = dataverse.seed("account", [{"accountnumber": "4711"}])
     assert bound(await prepare(destination, log, vendor(accountnumber=4711))) == f"/accounts({there})"
@@ -184,6 +204,24 @@ async def test_a_column_of_several_tables_is_bound_to_the_right_one(destination:
     assert bound(prepared, "parentcustomerid_account") == f"/accounts({account})"
     await destination.write(prepared, NOTHING, log)
     assert dataverse.rows("contact")[0]["parentcustomerid"] == account
+
+
+@pytest.mark.parametrize("order", [1, -1])
+async def test_of_two_tables_that_a_column_may_refer_to_the_one_that_was_found_stays(
+    destination: Any, dataverse: Any, log: Any, order: int
+) -> None:
+    """Emptying the reference to the one would take back the reference to the other."""
+    dataverse.seed("account", [{"name": "Contoso"}])
+    lookups = (
+        LookupPlan("parentcustomerid_account", "account", {"name": "Contoso"}, "empty", ()),
+        LookupPlan("parentcustomerid_contact", "contact", {"lastname": "Contoso"}, "empty", ()),
+    )
+    wanted = WritePlan("contact", Identity(), {"lastname": "Doe"}, lookups[::order])
+    prepared = await destination.prepare(wanted, DocumentKey("acme", "doc-1"), log)
+    row = await destination.write(prepared, NOTHING, log)
+    again = await destination.write(prepared, KnownRow(row.record_id, may_exist=True), log)
+    assert again.operation == "unchanged"
+    assert [effect.kind for effect in dataverse.effects] == ["create"]
 
 
 async def test_a_navigation_property_in_the_wrong_case_blocks(destination: Any, log: Any) -> None:
