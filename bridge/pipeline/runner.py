@@ -160,7 +160,8 @@ class DeliveryRunner:
             turn = transitions.wrote(journal.delivery, result, prepared.line_ids, policy.clock(), started_at)
             journal.stage(turn.delivery, turn.attempt)
         except OutcomeError as error:
-            if isinstance(error, BlockedError) and facing is not Side.MAPPING:  # what a check blocks, the lane has closed
+            # What a check blocks is closed by then.
+            if isinstance(error, BlockedError) and facing is not Side.MAPPING:
                 lane.gates.block(facing, error)
             await self._failed(journal, error, started_at)
 
@@ -239,7 +240,7 @@ class DeliveryRunner:
     async def _told_at_last(self, delivery: Delivery) -> Delivery:
         """Return an ended delivery whose report the source took now: one that was parked for want of it ends as told.
 
-        What was reported stands with the attempt that reached that end; since then the delivery shows why it was parked.
+        What was reported stands with the attempt that reached that end: the delivery itself shows why it was parked.
         """
         if delivery.state is not State.PARKED:
             return transitions.settle(delivery)

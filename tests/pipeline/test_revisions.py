@@ -1,11 +1,13 @@
 """What becomes of documents that are listed again: replayed, left alone, corrected or superseded."""
 
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
-from pipeline_stage import Stage, states
+from pipeline_stage import Stage, staged, states
 
 from bridge.delivery.model import State
+from bridge.sandbox import SandboxWorld
 from connectors.numora.sandbox import OutboxRules
 
 
@@ -96,16 +98,18 @@ async def test_a_delivered_document_that_numora_refuses_to_show_again_stays_deli
     assert not [record for record in caplog.records if record.levelname == "ERROR"]
 
 
-async def test_a_pause_does_not_count_when_a_document_is_listed_again(stage: Stage) -> None:
+async def test_a_pause_is_no_try_when_a_document_is_listed_again(world: SandboxWorld, tmp_path: Path) -> None:
     """However often Numora asks for one, the correction is found in the end."""
-    document = stage.invoice()
-    await stage.delivered(document)
-    stage.world.workspace("acme").amend(document.id, fields={**document.fields, "invoice_number": "INV-CORRECTED"})
-    stage.world.numora.faults.add("throttle", times=12, path=r"/result$", retry_after=0)
+    async with staged(world, tmp_path, schedule=("0s",)) as stage:
+        document = stage.invoice()
+        await stage.delivered(document)
+        fields = {**document.fields, "invoice_number": "INV-CORRECTED"}
+        stage.world.workspace("acme").amend(document.id, fields=fields)
+        stage.world.numora.faults.add("throttle", times=2, path=r"/result$", retry_after=1)
 
-    await stage.delivered(document)
+        await stage.delivered(document)
 
-    assert [row["numora_name"] for row in stage.rows()] == ["INV-CORRECTED"]
+        assert [row["numora_name"] for row in stage.rows()] == ["INV-CORRECTED"]
 
 
 async def test_a_rejected_document_is_left_alone_however_often_it_is_listed(stage: Stage) -> None:
