@@ -276,7 +276,7 @@ class Ledger(LedgerReader, MessageLedger, HookLedger, ActionLedger, Protocol):
         """Queue an ended delivery afresh, by ``transitions.afresh``: due now, step ``fetch``, schedule from its start.
 
         ``outcome``, ``callback``, ``execution_id``, error and problems are cleared. One that is queued is made due
-        now; a ``working`` one is left as it is; a recheck under way is fenced off. What is known of the row at the
+        now and takes ``pinned``; a ``working`` one is left as it is; a recheck under way is fenced off. What is known of the row at the
         destination stays. A delivery parked in step ``report`` starts over as well. None when there is no such
         delivery.
         """
