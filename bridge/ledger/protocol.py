@@ -276,9 +276,9 @@ class Ledger(LedgerReader, MessageLedger, HookLedger, ActionLedger, Protocol):
         """Queue an ended delivery afresh, by ``transitions.afresh``: due now, step ``fetch``, schedule from its start.
 
         ``outcome``, ``callback``, ``execution_id``, error and problems are cleared. One that is queued is made due
-        now and takes ``pinned``; a ``working`` one is left as it is; a recheck under way is fenced off. What is known of the row at the
-        destination stays. A delivery parked in step ``report`` starts over as well. None when there is no such
-        delivery.
+        now and takes ``pinned``; a ``working`` one is left as it is; a recheck under way is fenced off. What is known
+        of the row at the destination stays. A delivery parked in step ``report`` starts over as well. None when there
+        is no such delivery.
         """
 
     async def recheck(self, tenant: str, now: Millis, *, schema: str, mapping_digest: str) -> int:
