@@ -96,8 +96,8 @@ class Lane:
         try:
             async with self._verifying:
                 findings = tuple(await self.destination.check(mapping))
-        except BlockedError as error:
-            self.gates.block(Side.DESTINATION, error)
+        except BlockedError as refused:
+            self.gates.block(Side.DESTINATION, refused)
             raise
         self._verified[mapping.digest] = findings
         wrong = [finding for finding in findings if finding.severity == "error"]
