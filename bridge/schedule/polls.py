@@ -143,6 +143,9 @@ class PollSchedule:
         except OutcomeError as error:
             wait = self._note_failure(error, every)
             raise
+        except PollRunningError:
+            wait = min(FIRST_REPEAT, every)  # whoever polls may be about to be cut off, as before a change of files
+            raise
         except LedgerError as error:
             log.error("tenant %s was not polled: the ledger cannot be used: %s", self._lane.tenant, error)  # noqa: TRY400
             wait = FIRST_REPEAT

@@ -16,12 +16,13 @@ from bridge.ledger.open import temporary_ledger
 from bridge.pipeline.gates import Gates
 from bridge.pipeline.lane import Lane
 from bridge.pipeline.policy import RunnerPolicy
-from bridge.pipeline.poller import Poller
+from bridge.pipeline.poller import Poller, PollRunningError
 from bridge.sandbox import SandboxWorld
 from bridge.schedule.polls import PollSchedule
 from bridge.schedule.ticker import Ticker
 from connectors.numora.sandbox import OutboxRules
 from connectors.outcome import BlockedError, OutboxAbsentError, TransientError
+from connectors.ports import Listing, OutboxPage
 
 
 def outbox_requests(stage: Stage) -> list[str]:
@@ -175,6 +176,45 @@ async def test_a_failed_poll_is_made_again_when_numora_said(stage: Stage) -> Non
     await stage.until(lambda deliveries: states(deliveries) == [State.SUCCEEDED])
 
     assert 1.0 <= asyncio.get_running_loop().time() - started < 4.5
+
+
+async def test_a_poll_that_somebody_else_was_making_is_made_soon_after(
+    world: SandboxWorld, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Such as the one of before a change of the tenant's file, which is being broken off just then."""
+    monkeypatch.setattr("bridge.schedule.polls.FIRST_REPEAT", 20)
+    async with staged(world, tmp_path) as stage:
+        now = stage.runtime.clock()
+        lease = await stage.ledger.acquire_poll("acme", now, lease_until=now + 60_000)
+        assert lease is not None
+        with pytest.raises(PollRunningError):
+            await stage.poll()
+        stage.invoice()
+        await stage.ledger.finish_poll(lease, now, succeeded=False)
+
+        await stage.until(lambda deliveries: states(deliveries) == [State.SUCCEEDED])
+
+
+async def test_cursors_that_go_round_in_circles_end_the_window(caplog: pytest.LogCaptureFixture) -> None:
+    """The pages are read once each, and the next poll starts at the beginning."""
+    asked: list[str | None] = []
+
+    class Circle:
+        """Leads from its third page back to its second."""
+
+        async def list_outbox(self, cursor: str | None) -> OutboxPage:
+            """Return a page of one document."""
+            asked.append(cursor)
+            return OutboxPage((Listing(f"doc-{cursor}"),), {None: "a", "a": "b", "b": "a"}[cursor])
+
+    async with temporary_ledger() as ledger:
+        source: Any = Circle()
+        lane = Lane("acme", source, None, {}, Gates(lambda: 0, 1, lambda *_: None))
+        report = await Poller(ledger, lambda: 0, iter("abcdef").__next__).poll(lane, lambda: None)
+
+        assert (report.seen, report.complete, asked) == (3, True, [None, "a", "b"])
+        assert (await ledger.poll_state("acme")).cursor is None
+    assert any("its window ends here" in message for message in caplog.messages)
 
 
 async def test_a_source_that_refuses_the_key_is_probed_and_not_polled(world: SandboxWorld, tmp_path: Path) -> None:
