@@ -12,7 +12,7 @@ from bridge.events.outbound import Outbound
 from bridge.events.sender import SendObserver
 from bridge.ledger.inbox import Withdrawal
 from bridge.ledger.protocol import Ledger
-from bridge.pipeline.gates import Block, Gates
+from bridge.pipeline.gates import Block, Gates, Side
 from bridge.pipeline.lane import Lane
 from bridge.pipeline.policy import RunnerPolicy
 from bridge.pipeline.poller import Poller
@@ -320,3 +320,5 @@ class Runtime:
         line = self._lines.get(event.tenant)
         if line is not None:
             line.worker.wake()
+            if block.side is Side.SOURCE and not event.begins:
+                line.schedule.opened()

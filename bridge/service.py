@@ -215,13 +215,16 @@ class Service:
         return delivery
 
     async def retry_matching(self, wanted: DeliveryFilter, *, pinned: bool, dry_run: bool) -> BulkRetry:
-        """Queue every matching, ended delivery afresh that is its document's newest; ``dry_run`` only tells which."""
+        """Make every matching delivery once more that is its document's newest; ``dry_run`` only tells which.
+
+        Those that are being worked on are left alone; one that is queued is made due now.
+        """
         matched: list[str] = []
         cursor = None
         while True:
             page = await self._ledger.deliveries(wanted, limit=BULK_PAGE, cursor=cursor)
             for delivery in page.deliveries:
-                if not delivery.state.ended:
+                if delivery.state is State.WORKING:
                     continue
                 newest = await newest_delivery(self._ledger, wanted.tenant, delivery.document_id)
                 if newest is not None and newest.id == delivery.id:

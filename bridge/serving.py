@@ -20,6 +20,7 @@ from bridge.ledger.open import open_ledger
 from bridge.ledger.protocol import Ledger
 from bridge.log import configure, redaction
 from bridge.metrics import Metrics
+from bridge.pauses import kept_pauses
 from bridge.pipeline.policy import RunnerPolicy
 from bridge.runtime import Observers, Runtime
 from bridge.schedule.retention import Retention
@@ -55,11 +56,12 @@ async def running(
 
     Without a ``sealer`` the ledger's endpoints are sealed with a key that is gone with this process.
     """
+    policy = runner_policy(config)
     async with (
+        kept_pauses(ledger, policy.clock) as pauses,
         guarded_sessions(config) as guarded,
-        connections(config, observe_request, guarded) as surroundings,
+        connections(config, observe_request, guarded, Paces(pauses)) as surroundings,
     ):
-        policy = runner_policy(config)
         outbound = Outbound(
             config,
             ledger,
@@ -73,18 +75,22 @@ async def running(
 
 @asynccontextmanager
 async def connections(
-    config: LoadedConfig, observe_request: Observer, guarded: GuardedSessions | None = None
+    config: LoadedConfig,
+    observe_request: Observer,
+    guarded: GuardedSessions | None = None,
+    paces: Paces | None = None,
 ) -> AsyncIterator[Surroundings]:
     """Open what every connector of a process shares, and close it at the end.
 
-    ``guarded`` is the way to addresses that others named; one of its own is opened when none is given.
+    ``guarded`` is the way to addresses that others named; one of its own is opened when none is given. ``paces`` are
+    those of a process that remembers the pauses of the one before; without them nothing is remembered.
     """
     async with AsyncExitStack() as stack:
         session = open_session(config.ca_path)
         stack.push_async_callback(close_session, session)
         if guarded is None:
             guarded = await stack.enter_async_context(guarded_sessions(config))
-        yield Surroundings(session, Paces(), config.ca_path, observe_request, FileFetcher(guarded))
+        yield Surroundings(session, paces or Paces(), config.ca_path, observe_request, FileFetcher(guarded))
 
 
 @asynccontextmanager

@@ -4,6 +4,8 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Callable
+from functools import partial
+from typing import Protocol
 
 from connectors.outcome import ThrottledError
 
@@ -19,16 +21,38 @@ _FIRST_UNTOLD_PAUSE = 1.0
 _LONGEST_UNTOLD_PAUSE = 60.0
 
 
+class PauseMemory(Protocol):
+    """Keeps pauses over the end of the process, for a process that starts anew knows nothing of what it was told."""
+
+    def left(self, identity: str) -> float:
+        """Return the seconds that are left of a pause which an earlier process was told; 0.0 when there is none."""
+
+    def told(self, identity: str, seconds: float) -> None:
+        """Keep a pause that begins now. Returns at once."""
+
+
+def _forget(seconds: float) -> None:
+    """Keep nothing."""
+
+
 class Pace:
     """The limits that everything sharing one identity (one key, one application user) has in common.
 
     ``limit`` requests are in flight at most. It starts at ``ceiling`` or at the parallelism that the other side hints
     at, is halved when the other side says 429, and grows by one for each ``limit`` answers that went well, up to
     ``ceiling``. A ``ceiling`` of None sets no limit of our own.
+
+    With ``paused`` (seconds) it begins within a pause. ``told`` is called with the seconds of each further one.
     """
 
     def __init__(
-        self, *, ceiling: int | None = None, patience: float = PATIENCE, monotonic: Callable[[], float] = time.monotonic
+        self,
+        *,
+        ceiling: int | None = None,
+        patience: float = PATIENCE,
+        monotonic: Callable[[], float] = time.monotonic,
+        paused: float = 0.0,
+        told: Callable[[float], None] = _forget,
     ) -> None:
         self._ceiling = ceiling
         self._limit = ceiling
@@ -36,7 +60,8 @@ class Pace:
         self._monotonic = monotonic
         self._in_flight = 0
         self._waiting: deque[asyncio.Future[None]] = deque()
-        self._closed_until = 0.0
+        self._closed_until = monotonic() + paused if paused else 0.0
+        self._told = told
         self._went_well = 0
         self._hint: int | None = None
         self._untold_pause = _FIRST_UNTOLD_PAUSE
@@ -87,7 +112,10 @@ class Pace:
             seconds = self._untold_pause
             self._untold_pause = min(self._untold_pause * 2, _LONGEST_UNTOLD_PAUSE)
         seconds = min(seconds, LONGEST_PAUSE)
-        self._closed_until = max(self._closed_until, self._monotonic() + seconds)
+        until = self._monotonic() + seconds
+        if seconds and until > self._closed_until:
+            self._closed_until = until
+            self._told(seconds)
         return seconds
 
     def cut(self) -> None:
@@ -148,11 +176,21 @@ class Pace:
 
 
 class Paces:
-    """One ``Pace`` for each identity, shared by every tenant that uses it."""
+    """One ``Pace`` for each identity, shared by every tenant that uses it; with a ``memory`` its pauses outlive us."""
 
-    def __init__(self) -> None:
+    def __init__(self, memory: PauseMemory | None = None) -> None:
+        self._memory = memory
         self._by_identity: dict[str, Pace] = {}
 
     def of(self, identity: str, *, ceiling: int | None = None) -> Pace:
         """Return the identity's pace; the first caller's ``ceiling`` holds."""
-        return self._by_identity.setdefault(identity, Pace(ceiling=ceiling))
+        pace = self._by_identity.get(identity)
+        if pace is None:
+            memory = self._memory
+            if memory is None:
+                pace = Pace(ceiling=ceiling)
+            else:
+                told = partial(memory.told, identity)
+                pace = Pace(ceiling=ceiling, paused=memory.left(identity), told=told)
+            self._by_identity[identity] = pace
+        return pace

@@ -1,7 +1,7 @@
 """``poll``: one poll, deliver what is due, exit; for cron."""
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import typer
 
@@ -11,7 +11,7 @@ from bridge.cli.options import ConfigOption, TenantOption, load, tenant_of
 from bridge.cli.terminal import Progress, progress, report, say
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from bridge.cli.remote import RemoteBridge
     from bridge.config.loaded import LoadedConfig, Tenant
@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from bridge.runtime import TenantLine
 
 _LOOK_EVERY = 0.25
+_PATIENCE_MS = 30_000
+"""How long a service that is always at something is waited for, once nothing of this poll is left to follow."""
+
 _PAGE = 200
 
 
@@ -154,28 +157,42 @@ async def _follow(remote: "RemoteBridge", reader: "LedgerReader", tenant: str, s
     from bridge.cli.telling import all_well, counted, tell
     from bridge.ids import now_millis
 
-    under_way = {delivery.id for delivery in await _under_way(reader, tenant, started)}
-    done: list[Delivery] = []
+    under_way: set[str] = set()
+    done: dict[str, Delivery] = {}
+    idle_by = now_millis() + _PATIENCE_MS
     with progress("the service delivers …") as shown:
-        while under_way:
+        while True:
+            status = await _status(remote, tenant)
+            # Asked before the ledger is looked at: what was at work until then has left its traces there.
+            busy = await _is_busy(reader, status, started)
+            under_way |= {delivery.id for delivery in await _under_way(reader, tenant, started)} - done.keys()
             for delivery_id in sorted(under_way):
                 delivery = await reader.delivery(delivery_id)
                 if delivery is None or _rests(delivery, now_millis()):
                     under_way.discard(delivery_id)
                     if delivery is not None:
-                        done.append(delivery)
+                        done[delivery.id] = delivery
                         tell(delivery)
-            shown.now(f"the service delivers … {counted(done)}")
-            blocks = await _blocks(remote, tenant)
-            if blocks:
-                for block in blocks:
-                    report(False, f"{tenant}: its {block['side']} is blocked: {block['message']} [{block['code']}]")
+            shown.now(f"the service delivers … {counted(done.values())}")
+            for block in status["blocked"]:
+                report(False, f"{tenant}: its {block['side']} is blocked: {block['message']} [{block['code']}]")
+            if status["blocked"] or not (under_way or (busy and now_millis() < idle_by)):
                 break
-            if under_way:
-                await asyncio.sleep(_LOOK_EVERY)
+            await asyncio.sleep(_LOOK_EVERY)
     await _tell_waiting(reader, tenant, now_millis())
-    say(f"{tenant}: {counted(done)}", "strong")
-    return not under_way and all_well(done)
+    say(f"{tenant}: {counted(done.values())}", "strong")
+    return not under_way and all_well(done.values())
+
+
+async def _is_busy(reader: "LedgerReader", status: "Mapping[str, Any]", started: "Millis") -> bool:
+    """Tell whether the service is at work on something, or has something to begin that came in since.
+
+    A document that was listed again is read once more before it is a delivery that can be followed.
+    """
+    from bridge.ids import now_millis
+
+    due = await reader.next_due(status["id"], started - 1)
+    return status["in_progress"] > 0 or (due is not None and due <= now_millis())
 
 
 async def _under_way(reader: "LedgerReader", tenant: str, started: "Millis") -> "list[Delivery]":
@@ -212,6 +229,7 @@ def _rests(delivery: "Delivery", now: "Millis") -> bool:
     return delivery.state.ended or (delivery.state is State.QUEUED and (delivery.due_at or 0) > now)
 
 
-async def _blocks(remote: "RemoteBridge", tenant: str) -> list[dict[str, str]]:
+async def _status(remote: "RemoteBridge", tenant: str) -> "Mapping[str, Any]":
     seen = await remote.get("tenants")
-    return next((each["blocked"] for each in seen["data"] if each["id"] == tenant), [])
+    idle = {"id": tenant, "in_progress": 0, "blocked": []}
+    return next((each for each in seen["data"] if each["id"] == tenant), idle)

@@ -67,6 +67,7 @@ PIPELINE_CODES: Final[Mapping[str, PipelineCode]] = {
     "report_undeliverable": PipelineCode(
         "parked",
         "The outcome stands, and could not be reported to the source in all the tries of the schedule.",
-        "Mend the source, then retry: the row is compared, and only the report is made anew.",
+        "Mend the source: the same report is sent once it lists the document again. Or retry: the row is compared, and "
+        "only the report is made anew.",
     ),
 }

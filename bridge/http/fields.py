@@ -117,6 +117,9 @@ Prose = Annotated[str, Field(min_length=1, max_length=4096, pattern=r"\S")]
 Limit = Annotated[int, Field(ge=1, le=LARGEST_LIMIT), BeforeValidator(_number)]
 """How many to a page, as a query says it."""
 
+PageSize = Annotated[int, Field(ge=1, le=999_999_999), BeforeValidator(_number)]
+"""How many to a page where nobody else is asked: a page holds as many as it can."""
+
 Seconds = Annotated[float, Field(ge=0, le=60, allow_inf_nan=False), BeforeValidator(_seconds)]
 
 States = Annotated[

@@ -5,7 +5,19 @@ from typing import Any, Literal
 from pydantic import ConfigDict, Field
 
 from bridge.delivery.model import DeliveryFilter
-from bridge.http.fields import DEFAULT_LIMIT, Id, JsonObject, Limit, RequestModel, Seconds, States, Text, Url
+from bridge.http.fields import (
+    DEFAULT_LIMIT,
+    Id,
+    JsonObject,
+    Limit,
+    PageSize,
+    RequestModel,
+    Seconds,
+    States,
+    Text,
+    Url,
+)
+from bridge.ledger.protocol import MAX_PAGE
 
 
 class NoBody(RequestModel):
@@ -31,8 +43,13 @@ class Filter(RequestModel):
         return DeliveryFilter(tenant, self.state, self.document_id, self.error_code)
 
 
-class DeliveriesQuery(Filter, PageQuery):
+class DeliveriesQuery(Filter):
     """A page of a tenant's deliveries, newest first."""
+
+    limit: PageSize = Field(
+        default=DEFAULT_LIMIT, description=f"How many to a page: {MAX_PAGE} at most, however many are asked for."
+    )
+    cursor: Text | None = Field(default=None, description="The next_cursor of the page before.")
 
 
 class RetryBody(RequestModel):

@@ -70,11 +70,14 @@ def asked_for(newest: Delivery, listing: Listing, now: Millis, *, force: bool) -
 
 
 def retried(delivery: Delivery, now: Millis, *, pinned: bool) -> Delivery:
-    """A person asks for another try of this very delivery; a recheck under way makes room for it."""
+    """A person asks for another try of this very delivery; a recheck under way makes room for it.
+
+    One that waits for its next try has it now, by the mapping that was asked for last.
+    """
     if delivery.state is State.WORKING:
         return delivery
     if delivery.state is State.QUEUED:
-        return _due(delivery, now)
+        return _due(delivery.evolve(pinned=pinned), now)
     return started_over(delivery, now, pinned=pinned)
 
 

@@ -19,6 +19,16 @@ log = logging.getLogger(__name__)
 
 READERS = 2
 
+_DAMAGED = "It is damaged, or no ledger at all: restore the backup, or name another file in the bridge's `store`."
+_LOCKED = "Another program has a lock on it, such as a database shell or a backup: close that, then start again."
+_REMEDIES = {
+    sqlite3.SQLITE_BUSY: _LOCKED,
+    sqlite3.SQLITE_LOCKED: _LOCKED,
+    sqlite3.SQLITE_CORRUPT: _DAMAGED,
+    sqlite3.SQLITE_NOTADB: _DAMAGED,
+    sqlite3.SQLITE_FULL: "The disk is full: make room, then start again.",
+}
+
 _SQLITE = "sqlite:///"
 _OLDEST_SQLITE = (3, 37, 0)
 _SOUND_SQLITE = (3, 51, 3)
@@ -124,4 +134,6 @@ def _warnings() -> tuple[str, ...]:
 
 
 def _unusable(path: Path, error: Exception) -> LedgerError:
-    return LedgerError(f"The ledger {path} cannot be opened: {error}. It must be a file the bridge may read and write.")
+    code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CANTOPEN) & 0xFF
+    remedy = _REMEDIES.get(code, "It must be a file the bridge may read and write.")
+    return LedgerError(f"The ledger {path} cannot be opened: {error}. {remedy}")

@@ -128,6 +128,18 @@ class PollLease:
 
 
 @dataclass(frozen=True, slots=True)
+class Pause:
+    """A pause that an outside system asked for at ``asked_at``, until ``until``, of all who share an identity.
+
+    ``identity`` is a digest: whose it is, is nobody's business who reads the ledger.
+    """
+
+    identity: str
+    asked_at: Millis
+    until: Millis
+
+
+@dataclass(frozen=True, slots=True)
 class Intake:
     """What a page of listings became: new deliveries, and deliveries whose document is read once more.
 
@@ -208,6 +220,9 @@ class LedgerReader(MessageReader, HookReader, ActionReader, Protocol):
         ``oldest_queued_at`` is when the delivery that came first among the ``queued`` ones was created.
         """
 
+    async def pauses(self) -> tuple[Pause, ...]:
+        """Return the pauses that were kept, those that are over perhaps among them."""
+
     async def mapping_text(self, digest: str) -> str | None:
         """Return the text of a mapping that was kept."""
 
@@ -276,9 +291,9 @@ class Ledger(LedgerReader, MessageLedger, HookLedger, ActionLedger, Protocol):
         """Queue an ended delivery afresh, by ``transitions.afresh``: due now, step ``fetch``, schedule from its start.
 
         ``outcome``, ``callback``, ``execution_id``, error and problems are cleared. One that is queued is made due
-        now; a ``working`` one is left as it is; a recheck under way is fenced off. What is known of the row at the
-        destination stays. A delivery parked in step ``report`` starts over as well. None when there is no such
-        delivery.
+        now and takes ``pinned``; a ``working`` one is left as it is; a recheck under way is fenced off. What is known
+        of the row at the destination stays. A delivery parked in step ``report`` starts over as well. None when there
+        is no such delivery.
         """
 
     async def recheck(self, tenant: str, now: Millis, *, schema: str, mapping_digest: str) -> int:
@@ -341,6 +356,9 @@ class Ledger(LedgerReader, MessageLedger, HookLedger, ActionLedger, Protocol):
     async def store_mapping(self, digest: str, name: str, text: str, now: Millis) -> None:
         """Keep the text of a mapping by its digest, so that a retry can use the same one later. May be repeated."""
 
+    async def keep_pauses(self, pauses: Sequence[Pause], now: Millis) -> None:
+        """Keep pauses; of one identity's the one that lasts longest. What is over by now is forgotten."""
+
     async def prune(self, *, deliveries_before: Millis, requests_before: Millis) -> Mapping[str, int]:
         """Remove ended deliveries last seen or changed before the first moment, and requests sent before the second.
 
@@ -369,6 +387,7 @@ __all__ = [
     "LedgerReader",
     "LedgerStoreError",
     "LedgerTooNewError",
+    "Pause",
     "PollLease",
     "PollState",
     "Save",

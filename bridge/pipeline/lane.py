@@ -89,12 +89,16 @@ class Lane:
         """Hold a mapping against the live target, once.
 
         Raises ``BlockedError`` (``mapping_mismatch``) when it does not fit, and what the destination raises when it
-        cannot be asked.
+        cannot be asked. What is blocked by that, this schema or the destination, is closed already.
         """
         if mapping.digest in self._verified and not self.gates.is_blocked(Side.MAPPING, mapping.schema):
             return
-        async with self._verifying:
-            findings = tuple(await self.destination.check(mapping))
+        try:
+            async with self._verifying:
+                findings = tuple(await self.destination.check(mapping))
+        except BlockedError as refused:
+            self.gates.block(Side.DESTINATION, refused)
+            raise
         self._verified[mapping.digest] = findings
         wrong = [finding for finding in findings if finding.severity == "error"]
         if wrong:

@@ -71,6 +71,7 @@ class Poller:
     async def _read(self, lane: Lane, lease: PollLease, on_work: Callable[[], None]) -> PollReport:
         cursor = lease.state.cursor
         seen = queued = resets = 0
+        passed = {cursor}
         for _ in range(MOST_PAGES):
             try:
                 page = await lane.source.list_outbox(cursor)
@@ -80,7 +81,14 @@ class Poller:
                 if resets > _MOST_RESETS:
                     return PollReport(seen, queued, cursor_reset=True, complete=False)
                 cursor = None
+                passed = {cursor}
                 continue
+            following = page.next_cursor
+            if following is not None and following in passed:
+                log.warning(
+                    "tenant %s: the source led back to a page that was read already; its window ends here", lane.tenant
+                )
+                following = None
             intake = await self._ledger.intake(
                 lane.tenant,
                 page.listings,
@@ -88,13 +96,14 @@ class Poller:
                 self._clock(),
                 new_id=self._new_id,
                 poll=lease,
-                next_cursor=page.next_cursor,
+                next_cursor=following,
             )
             seen += intake.seen
             queued += intake.queued
             if intake.queued or intake.rechecked:
                 on_work()
-            if page.next_cursor is None or page.next_cursor == cursor:
+            if following is None:
                 break
-            cursor = page.next_cursor
+            cursor = following
+            passed.add(cursor)
         return PollReport(seen, queued, cursor_reset=resets > 0)

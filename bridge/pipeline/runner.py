@@ -6,16 +6,24 @@ from datetime import UTC, datetime
 
 from bridge.delivery import transitions
 from bridge.delivery.managed import MANAGED_PUSH_FAILED
-from bridge.delivery.model import Delivery, MappingRef, Millis, State, Step
+from bridge.delivery.model import Delivery, DeliveryError, MappingRef, Millis, State, Step
 from bridge.events.announcing import Announcer
 from bridge.events.model import Event
 from bridge.ledger.protocol import LeaseLostError, Ledger, LedgerError, Save
 from bridge.pipeline.gates import Side
 from bridge.pipeline.journal import DeliveryJournal
-from bridge.pipeline.lane import MAPPING_MISMATCH, Lane
+from bridge.pipeline.lane import Lane
 from bridge.pipeline.managed import ManagedWay, is_managed
 from bridge.pipeline.policy import RunnerPolicy
-from connectors.outcome import BlockedError, ConflictError, OutcomeError, RejectedError, SkippedError, TransientError
+from connectors.outcome import (
+    BlockedError,
+    ConflictError,
+    OutcomeError,
+    RejectedError,
+    SkippedError,
+    ThrottledError,
+    TransientError,
+)
 from connectors.ports import DocumentKey, KnownRow, Report
 from mappings.compiled import CompiledMapping
 from mappings.document import Document
@@ -159,8 +167,9 @@ class DeliveryRunner:
             turn = transitions.wrote(journal.delivery, result, prepared.line_ids, policy.clock(), started_at)
             journal.stage(turn.delivery, turn.attempt)
         except OutcomeError as error:
-            if isinstance(error, BlockedError):
-                _block(lane, facing, error)
+            # What a check blocks is closed by then.
+            if isinstance(error, BlockedError) and facing is not Side.MAPPING:
+                lane.gates.block(facing, error)
             await self._failed(journal, error, started_at)
         return read_at
 
@@ -203,7 +212,7 @@ class DeliveryRunner:
                 await journal.commit(transitions.settle(delivery), successor=following)
             elif not lane.managed and _report_may_be_lost(delivery):
                 await lane.source.report(delivery.document_id, delivery.callback or b"", journal)
-                await journal.commit(transitions.settle(journal.delivery))
+                await journal.commit(await self._told_at_last(journal.delivery))
             elif self._deserves_another_try(lane, delivery, document):
                 await journal.commit(transitions.afresh(delivery, policy.clock()))
             else:
@@ -219,6 +228,10 @@ class DeliveryRunner:
             case BlockedError():
                 lane.gates.block(Side.SOURCE, error)
                 await journal.commit(transitions.hand_back(delivery, now))
+            case ThrottledError():
+                await journal.commit(transitions.hand_back(delivery, now + round((error.retry_after or 0) * 1000)))
+            case RejectedError():
+                await journal.commit(transitions.settle(delivery))  # the source does not show the document
             case TransientError():
                 wait = policy.schedule.next_wait(delivery.tries + 1, policy.rng, retry_after=error.retry_after)
                 if wait is None:
@@ -234,6 +247,21 @@ class DeliveryRunner:
                 await journal.commit()
             case _:
                 raise AssertionError(f"a recheck cannot end with {type(error).__name__}") from error
+
+    async def _told_at_last(self, delivery: Delivery) -> Delivery:
+        """Return an ended delivery whose report the source took now: one that was parked for want of it ends as told.
+
+        What was reported stands with the attempt that reached that end: the delivery itself shows why it was parked.
+        """
+        if delivery.state is not State.PARKED:
+            return transitions.settle(delivery)
+        error = None
+        if delivery.outcome is not State.SUCCEEDED:
+            attempts = await self._ledger.attempts(delivery.id)
+            reached = next((one for one in attempts if one.execution_id == delivery.execution_id), None)
+            if reached is not None and reached.code is not None:
+                error = DeliveryError(reached.code, reached.message or "")
+        return transitions.reported(delivery.evolve(error=error), self._policy.clock())
 
     async def _failed(self, journal: DeliveryJournal, error: OutcomeError, started_at: Millis) -> None:
         """Stage what follows from an error; commit it unless the report, which comes next, does so."""
@@ -288,8 +316,10 @@ class DeliveryRunner:
 
 
 def _report_may_be_lost(delivery: Delivery) -> bool:
-    """Tell whether the source lists a document that it was told of as delivered."""
-    return delivery.state is State.SUCCEEDED and delivery.callback is not None and _listed_since(delivery)
+    """Tell whether the source lists a document that it was told of as delivered, or could not be told of at all."""
+    untold = delivery.error is not None and delivery.error.code == transitions.REPORT_UNDELIVERABLE
+    told = delivery.state is State.SUCCEEDED or (delivery.state is State.PARKED and untold)
+    return told and delivery.callback is not None and _listed_since(delivery)
 
 
 def _listed_since(delivery: Delivery) -> bool:
@@ -339,9 +369,3 @@ def unmapped(schema: str) -> Problem:
         NO_MAPPING,
         f"No mapping is configured for documents of schema {schema}; name one in the tenant's file.",
     )
-
-
-def _block(lane: Lane, facing: Side, error: BlockedError) -> None:
-    if facing is Side.MAPPING and error.code == MAPPING_MISMATCH:
-        return  # the lane has blocked this schema, and no other
-    lane.gates.block(Side.SOURCE if facing is Side.SOURCE else Side.DESTINATION, error)

@@ -140,12 +140,15 @@ class LaneWorker(ClaimLoop):
                 else:
                     await lane.verify(mapping)
             else:
-                held = ClaimFilter(except_schemas=lane.gates.blocked_schemas(), except_ids=frozenset(self._running))
+                # A report or a recheck goes by without asking the destination anything.
+                steps = frozenset({Step.FETCH, Step.WRITE}) if block.side is Side.DESTINATION else frozenset()
+                held = ClaimFilter(steps, lane.gates.blocked_schemas(), frozenset(self._running))
                 if not await self._start(1, held):
                     await (lane.source if block.side is Side.SOURCE else lane.destination).probe()
                     lane.gates.clear(block.side)
         except BlockedError as error:
-            lane.gates.block(block.side, error, block.schema)
+            if block.side is not Side.MAPPING:  # what a check blocks, the lane has closed
+                lane.gates.block(block.side, error)
         except (OutcomeError, LedgerError) as error:
             log.info("tenant %s: the probe of its %s did not get through: %s", lane.tenant, block.side, error)
         finally:

@@ -7,6 +7,7 @@ from typing import Final
 
 from bridge.delivery.model import Millis
 from bridge.ledger.protocol import Ledger, LedgerError
+from bridge.pipeline.gates import Side
 from bridge.pipeline.lane import Lane
 from bridge.pipeline.policy import RunnerPolicy
 from bridge.pipeline.poller import Poller, PollReport, PollRunningError
@@ -30,6 +31,8 @@ JITTER = 0.1
 
 class PollSchedule:
     """Polls one tenant at its interval ``every``, sooner after a failure, and on request.
+
+    A poll that is due while the source is blocked is held back until that is over: the probes ask often enough.
 
     With ``every`` None its documents come by calls: there is nothing to poll, and a request says so.
     """
@@ -56,6 +59,7 @@ class PollSchedule:
         self._polling: asyncio.Task[PollReport] | None = None
         self._soon: asyncio.Task[None] | None = None
         self._wanted = False
+        self._held = False
         self._stopped = False
         self.problem: OutcomeError | None = None
         """Why the last poll did not go well; None when it did."""
@@ -105,6 +109,11 @@ class PollSchedule:
         if self._soon is None or self._soon.done():
             self._soon = asyncio.create_task(self._poll_while_wanted(), name=f"{self._key} soon")
 
+    def opened(self) -> None:
+        """The source is no longer blocked: make the poll that was held back."""
+        if self._held:
+            self.poll_soon()
+
     async def _poll_while_wanted(self) -> None:
         while self._wanted:
             if self._polling is not None:
@@ -113,6 +122,9 @@ class PollSchedule:
             await self._tick()
 
     async def _tick(self) -> None:
+        if self._lane.gates.is_blocked(Side.SOURCE):
+            self._held = True
+            return
         try:
             await self.poll_now()
         except PollRunningError:
@@ -125,10 +137,14 @@ class PollSchedule:
 
     async def _poll(self, every: Millis) -> PollReport:
         wait = every
+        self._held = False
         try:
             report = await self._poller.poll(self._lane, self._on_work)
         except OutcomeError as error:
             wait = self._note_failure(error, every)
+            raise
+        except PollRunningError:
+            wait = min(FIRST_REPEAT, every)  # whoever polls may be about to be cut off, as before a change of files
             raise
         except LedgerError as error:
             log.error("tenant %s was not polled: the ledger cannot be used: %s", self._lane.tenant, error)  # noqa: TRY400
@@ -153,8 +169,8 @@ class PollSchedule:
             return every
         wait: Millis = min(FIRST_REPEAT << self._failures, every)
         self._failures = min(self._failures + 1, 16)
-        if isinstance(error, TransientError) and error.retry_after is not None:
-            return max(wait, round(error.retry_after * 1000))
+        if isinstance(error, TransientError) and error.retry_after:
+            return round(error.retry_after * 1000)
         return wait
 
     def _note_success(self) -> None:

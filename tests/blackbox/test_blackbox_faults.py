@@ -1,5 +1,6 @@
 """Disturbed in every way: no document lost, no row twice, no effect twice, no pause broken."""
 
+import asyncio
 import random
 from typing import Any
 
@@ -189,4 +190,23 @@ async def test_a_write_that_is_never_answered_holds_up_that_document_alone(made:
     done = made.numora.customer(acme.numora_key).values()
     await made.until(lambda: sum(doc.status == "push_succeeded" for doc in done) == 19)
     await made.until(lambda: made.finished(acme), 300)
+    made.written_once(acme, docs)
+
+
+async def test_a_pause_that_was_asked_for_outlives_the_process(made: World) -> None:
+    """Nothing is sent inside the window by the process that comes after a kill: no poll, no check, no delivery."""
+    acme = await made.add_tenant()
+    docs = add_invoices(made, 4)
+    for server in (made.numora, acme.dataverse):
+        server.faults.retry_after = 8
+    made.numora.faults.only = lambda seen: seen.path.endswith("/result")
+    made.numora.faults.queue = ["throttled_seconds"]
+    acme.dataverse.faults.queue = ["throttled_date"]
+    await made.start()
+    await made.until(lambda: not made.numora.faults.queue and not acme.dataverse.faults.queue)
+    await asyncio.sleep(0.7)
+    await made.bridge.kill()
+    await made.bridge.start()
+    await made.until(lambda: made.finished(acme))
+    made.holds()
     made.written_once(acme, docs)

@@ -90,6 +90,21 @@ async def test_beside_a_running_service_the_poll_is_passed_on(world: SandboxWorl
     assert rows(world) == 5
 
 
+async def test_beside_a_running_service_a_correction_is_followed_to_its_end(
+    world: SandboxWorld, configured: Configured
+) -> None:
+    """It is found by reading the document once more; the command does not say that nothing was due before that."""
+    (document,) = add_documents(world, 1)
+    config = configured()
+    async with serving(config):
+        assert (await command("poll", "--config", str(config), "--tenant", "acme")).code == 0
+        world.workspace("acme").amend(document, fields={"invoice_date": {"value": "soon"}})
+        world.numora.latency = 0.3
+        polled = await command("poll", "--config", str(config), "--tenant", "acme")
+    assert polled.code == 1, polled.everything
+    assert f"failed: {document}: failed: invoice_date: " in polled.out
+
+
 async def test_beside_a_running_service_a_key_is_needed_to_pass_it_on(
     world: SandboxWorld, configured: Configured
 ) -> None:

@@ -7,6 +7,11 @@ from urllib.parse import quote
 import pytest
 from http_bridge import ACME, OPERATOR, Bridge
 
+from bridge.delivery.model import Trigger
+from bridge.delivery.transitions import hand_back
+from bridge.ledger.protocol import ClaimFilter, Save
+from connectors.ports import Listing
+
 FIELDS = (
     *("id", "tenant", "document_id", "schema", "state", "step", "attempts", "execution_id", "external_record_id"),
     *("external_url", "operation", "error", "problems", "mapping", "next_attempt_at", "created_at", "updated_at"),
@@ -113,6 +118,19 @@ async def test_deliveries_are_listed_newest_first_by_pages(bridge: Bridge) -> No
     assert pages == 3
 
 
+async def test_a_page_holds_as_many_as_it_can_however_many_are_asked_for(bridge: Bridge) -> None:
+    """Whoever asks for a thousand is given the first five hundred and where to go on, rather than a refusal."""
+    now = bridge.runtime.clock()
+    listings = [Listing(f"doc_{number}") for number in range(501)]
+    new_id = bridge.runtime.new_id
+    await bridge.ledger.intake("acme", listings, Trigger.OUTBOX, now, new_id=new_id)
+
+    first = (await bridge.call("GET", f"{DELIVERIES}?limit=1000", ACME)).json
+    assert len(first["data"]) == 500
+    rest = (await bridge.call("GET", f"{DELIVERIES}?limit=1000&cursor={first['next_cursor']}", ACME)).json
+    assert (len(rest["data"]), rest["next_cursor"]) == (1, None)
+
+
 async def test_deliveries_are_filtered_by_state_document_and_error(bridge: Bridge) -> None:
     """States may be repeated or stand with commas between; a parameter without a value counts as left out."""
     good, bad, other = bridge.add(3)
@@ -184,6 +202,23 @@ async def test_a_retry_of_many_is_looked_at_before_it_is_made(bridge: Bridge) ->
     assert (await bridge.call("GET", f"{DELIVERIES}?state=succeeded", ACME)).json["data"] == [
         delivery for delivery in reversed(ended) if delivery["state"] == "succeeded"
     ]
+
+
+async def test_deliveries_that_wait_for_their_next_try_are_tried_at_once_when_many_are_retried(
+    bridge: Bridge,
+) -> None:
+    """After an outage nobody has to wait for what the schedule has come to; as with a retry of one."""
+    (document,) = bridge.add()
+    ledger, clock = bridge.ledger, bridge.runtime.clock
+    await ledger.intake("acme", [Listing(document.id)], Trigger.OUTBOX, clock(), new_id=bridge.runtime.new_id)
+    (held,) = await ledger.claim("acme", clock(), limit=1, lease_until=clock() + 60_000, only=ClaimFilter())
+    await ledger.save(Save(hand_back(held, clock() + 3_600_000)))
+
+    answer = await bridge.call("POST", f"{DELIVERIES}/retry", ACME, {"state": "queued"})
+
+    assert (answer.status, answer.json["matched"], answer.json["deliveries"]) == (200, 1, [held.id])
+    assert (await bridge.deliver(document.id)).json["id"] == held.id
+    assert (await bridge.call("GET", f"{DELIVERIES}/{held.id}", ACME)).json["state"] == "succeeded"
 
 
 async def test_a_filter_is_given_in_the_query_or_in_the_body_but_not_in_both(bridge: Bridge) -> None:

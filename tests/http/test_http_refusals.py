@@ -158,7 +158,7 @@ async def test_a_compressed_body_is_a_415(shared: Bridge) -> None:
     ("query", "name", "code"),
     [
         ("limit=0", "limit", "bad_value"),
-        ("limit=201", "limit", "bad_value"),
+        ("limit=1000000000", "limit", "wrong_type"),
         ("limit=ten", "limit", "wrong_type"),
         ("limit=-1", "limit", "wrong_type"),
         ("limit=1.0", "limit", "wrong_type"),

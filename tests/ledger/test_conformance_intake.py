@@ -261,7 +261,7 @@ async def test_a_retry_makes_a_waiting_delivery_due_and_leaves_one_that_is_worke
     await driver.ledger.save(Save(release(held, NOW + 9_000)))
     waiting = await driver.ledger.retry(held.id, LATER, pinned=True)
     assert waiting is not None
-    assert (waiting.state, waiting.due_at, waiting.pinned) == (State.QUEUED, LATER, False)
+    assert (waiting.state, waiting.due_at, waiting.pinned) == (State.QUEUED, LATER, True)
 
 
 @pytest.mark.parametrize("by", ["retry", "insisting"])

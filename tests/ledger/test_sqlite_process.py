@@ -327,6 +327,26 @@ async def test_a_start_that_fails_lets_go_of_everything(tmp_path, content):
     await ledger.close()
 
 
+async def test_a_damaged_ledger_is_told_as_one(tmp_path):
+    path = tmp_path / "bridge.db"
+    await (await open_sqlite(path)).close()
+    path.write_bytes(path.read_bytes()[:9000])
+    with pytest.raises(LedgerError, match="restore the backup"):
+        await open_sqlite(path)
+
+
+async def test_a_ledger_that_another_program_has_locked_is_told_as_one(tmp_path, monkeypatch):
+    monkeypatch.setattr("bridge.ledger.sqlite.connection.BUSY_TIMEOUT_MS", 50)
+    path = tmp_path / "bridge.db"
+    await (await open_sqlite(path)).close()
+    shell = sqlite3.connect(path, isolation_level=None)
+    shell.execute("PRAGMA locking_mode = EXCLUSIVE")
+    shell.execute("BEGIN EXCLUSIVE")
+    with pytest.raises(LedgerError, match="Another program has a lock on it"):
+        await open_sqlite(path)
+    shell.close()
+
+
 async def test_closing_ends_every_thread(tmp_path):
     before = set(threading.enumerate())
     ledger = await open_sqlite(tmp_path / "bridge.db")

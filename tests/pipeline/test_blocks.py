@@ -74,6 +74,25 @@ async def test_a_refused_key_at_the_source_pauses_the_tenant_and_its_documents_w
     assert [event.begins for event in stage.blocks] == [True, False]
 
 
+async def test_a_destination_that_refuses_us_is_told_before_there_is_a_document_for_it(
+    world: SandboxWorld, tmp_path: Path
+) -> None:
+    """Health says why as soon as the mappings are checked at the start, and not only once somebody waits."""
+    world.dataverse.faults.add("unauthorized", rate=1.0)
+    async with staged(world, tmp_path, probe="10s") as stage:
+        await stage.until(lambda _: bool(stage.service.health("acme").blocks))
+
+        [block] = (await stage.service.status("acme")).blocks
+        assert (block.side, block.code) == (Side.DESTINATION, "unauthorized")
+
+        world.dataverse.faults.clear()
+        document = stage.invoice()
+        await stage.poll()
+        await stage.at_rest()
+        assert states(await stage.deliveries(document)) == [State.SUCCEEDED]
+        assert [event.begins for event in stage.blocks] == [True, False]
+
+
 async def test_reports_go_on_while_the_destination_is_blocked(stage: Stage) -> None:
     """A key that the destination refuses is no reason to keep Numora in the dark about what was written."""
     written = stage.invoice(seed=1)

@@ -16,12 +16,13 @@ from bridge.ledger.open import temporary_ledger
 from bridge.pipeline.gates import Gates
 from bridge.pipeline.lane import Lane
 from bridge.pipeline.policy import RunnerPolicy
-from bridge.pipeline.poller import Poller
+from bridge.pipeline.poller import Poller, PollRunningError
 from bridge.sandbox import SandboxWorld
 from bridge.schedule.polls import PollSchedule
 from bridge.schedule.ticker import Ticker
 from connectors.numora.sandbox import OutboxRules
-from connectors.outcome import OutboxAbsentError, TransientError
+from connectors.outcome import BlockedError, OutboxAbsentError, TransientError
+from connectors.ports import Listing, OutboxPage
 
 
 def outbox_requests(stage: Stage) -> list[str]:
@@ -162,6 +163,89 @@ async def test_a_tenant_is_polled_at_its_interval(world: SandboxWorld, tmp_path:
         await stage.at_rest()
         stage.invoice(seed=2)
         await stage.until(lambda deliveries: states(deliveries) == [State.SUCCEEDED] * 2)
+
+
+async def test_a_failed_poll_is_made_again_when_numora_said(stage: Stage) -> None:
+    """A ``Retry-After`` wins over our own delay, which is five seconds at first."""
+    stage.invoice()
+    stage.world.numora.faults.add("status_before", path="outbox", times=1, status=503, retry_after=1)
+    started = asyncio.get_running_loop().time()
+    with pytest.raises(TransientError):
+        await stage.poll()
+
+    await stage.until(lambda deliveries: states(deliveries) == [State.SUCCEEDED])
+
+    assert 1.0 <= asyncio.get_running_loop().time() - started < 4.5
+
+
+async def test_a_poll_that_somebody_else_was_making_is_made_soon_after(
+    world: SandboxWorld, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Such as the one of before a change of the tenant's file, which is being broken off just then."""
+    monkeypatch.setattr("bridge.schedule.polls.FIRST_REPEAT", 20)
+    async with staged(world, tmp_path) as stage:
+        now = stage.runtime.clock()
+        lease = await stage.ledger.acquire_poll("acme", now, lease_until=now + 60_000)
+        assert lease is not None
+        with pytest.raises(PollRunningError):
+            await stage.poll()
+        stage.invoice()
+        await stage.ledger.finish_poll(lease, now, succeeded=False)
+
+        await stage.until(lambda deliveries: states(deliveries) == [State.SUCCEEDED])
+
+
+async def test_cursors_that_go_round_in_circles_end_the_window(caplog: pytest.LogCaptureFixture) -> None:
+    """The pages are read once each, and the next poll starts at the beginning."""
+    asked: list[str | None] = []
+
+    class Circle:
+        """Leads from its third page back to its second."""
+
+        async def list_outbox(self, cursor: str | None) -> OutboxPage:
+            """Return a page of one document."""
+            asked.append(cursor)
+            return OutboxPage((Listing(f"doc-{cursor}"),), {None: "a", "a": "b", "b": "a"}[cursor])
+
+    async with temporary_ledger() as ledger:
+        source: Any = Circle()
+        lane = Lane("acme", source, None, {}, Gates(lambda: 0, 1, lambda *_: None))
+        report = await Poller(ledger, lambda: 0, iter("abcdef").__next__).poll(lane, lambda: None)
+
+        assert (report.seen, report.complete, asked) == (3, True, [None, "a", "b"])
+        assert (await ledger.poll_state("acme")).cursor is None
+    assert any("its window ends here" in message for message in caplog.messages)
+
+
+async def test_a_source_that_refuses_the_key_is_probed_and_not_polled(world: SandboxWorld, tmp_path: Path) -> None:
+    """However short the interval is; the poll that was due meanwhile is made once the key is good again."""
+    async with staged(world, tmp_path, poll_every="20ms", probe="400ms") as stage:
+        world.numora.faults.add("unauthorized", rate=1.0)
+        await stage.until(lambda _: bool(stage.service.health("acme").blocks))
+        before = len(outbox_requests(stage))
+
+        await asyncio.sleep(1.0)
+
+        assert 1 <= len(outbox_requests(stage)) - before <= 3
+        stage.invoice()
+        world.numora.faults.clear()
+        await stage.until(lambda deliveries: states(deliveries) == [State.SUCCEEDED])
+        assert stage.service.health("acme").poll_problem is None
+
+
+async def test_a_poll_that_a_person_asks_for_is_made_though_the_source_is_blocked(
+    world: SandboxWorld, tmp_path: Path
+) -> None:
+    """It tells at once whether what was mended is enough."""
+    async with staged(world, tmp_path, probe="10s") as stage:
+        world.numora.faults.add("unauthorized", times=1)
+        with pytest.raises(BlockedError):
+            await stage.poll()
+        assert stage.service.health("acme").blocks
+
+        await stage.poll()
+
+        assert not stage.service.health("acme").blocks
 
 
 async def test_a_failed_poll_is_made_again_before_the_interval_is_over(

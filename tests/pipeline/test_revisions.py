@@ -1,11 +1,13 @@
 """What becomes of documents that are listed again: replayed, left alone, corrected or superseded."""
 
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
-from pipeline_stage import Stage, states
+from pipeline_stage import Stage, staged, states
 
 from bridge.delivery.model import State
+from bridge.sandbox import SandboxWorld
 from connectors.numora.sandbox import OutboxRules
 
 
@@ -42,6 +44,72 @@ async def test_a_delivered_document_that_is_listed_again_gets_the_same_bytes_and
     assert first == second
     assert len(stage.world.dataverse.effects) == effects
     assert len(await stage.deliveries(document)) == 1
+
+
+@pytest.mark.parametrize("outcome", [State.SUCCEEDED, State.FAILED])
+async def test_an_outcome_that_numora_could_not_be_told_is_told_once_it_lists_the_document_again(
+    stage: Stage, outcome: State
+) -> None:
+    """The same bytes, and no write: nobody has to find the parked delivery after an outage longer than the schedule."""
+    document = stage.invoice()
+    if outcome is State.FAILED:
+        stage.world.workspace("acme").amend(document.id, fields={**document.fields, "invoice_date": None})
+    stage.world.numora.faults.add("status_after", rate=1.0, path=r"/delivery$", status=503)
+    stage.world.numora.outbox = OutboxRules(stale_polls=3)
+    parked = await stage.delivered(document)
+    assert parked.error is not None
+    assert (parked.state, parked.error.code) == (State.PARKED, "report_undeliverable")
+    effects = len(stage.world.dataverse.effects)
+
+    stage.world.numora.faults.clear()
+    delivery = await stage.delivered(document)
+
+    assert (delivery.id, delivery.state, delivery.attempts) == (parked.id, outcome, 1)
+    assert (delivery.error and delivery.error.code) == (None if outcome is State.SUCCEEDED else "required_missing")
+    assert len(set(bodies(stage))) == 1
+    assert len(stage.world.dataverse.effects) == effects
+
+
+async def test_an_outcome_that_numora_could_not_be_told_waits_for_a_listing_or_a_person(stage: Stage) -> None:
+    """While Numora is away the delivery stays parked, and says why."""
+    document = stage.invoice()
+    stage.world.numora.faults.add("status_before", rate=1.0, path=r"/delivery$", status=503)
+    await stage.delivered(document)
+
+    delivery = await stage.delivered(document)
+
+    assert delivery.error is not None
+    assert (delivery.state, delivery.error.code) == (State.PARKED, "report_undeliverable")
+
+
+async def test_a_delivered_document_that_numora_refuses_to_show_again_stays_delivered(
+    stage: Stage, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It is asked for once for each listing; that is no error of the bridge's."""
+    stage.world.numora.outbox = OutboxRules(stale_polls=3)
+    document = stage.invoice()
+    await stage.delivered(document)
+    refused = stage.world.numora.faults.add("status_before", rate=1.0, path=r"/result$", status=422)
+
+    delivery = await stage.delivered(document)
+
+    assert (delivery.state, delivery.error) == (State.SUCCEEDED, None)
+    assert refused.struck == 1
+    assert not [record for record in caplog.records if record.levelname == "ERROR"]
+
+
+async def test_a_pause_is_no_try_when_a_document_is_listed_again(world: SandboxWorld, tmp_path: Path) -> None:
+    """However often Numora asks for one, the correction is found in the end."""
+    async with staged(world, tmp_path, schedule=("0s",)) as stage:
+        document = stage.invoice()
+        await stage.delivered(document)
+        fields = {**document.fields, "invoice_number": "INV-CORRECTED"}
+        stage.world.workspace("acme").amend(document.id, fields=fields)
+        stage.world.numora.faults.add("throttle", times=2, path=r"/result$", retry_after=1)
+
+        await stage.delivered(document)
+
+        assert [row["numora_name"] for row in stage.rows()] == ["INV-CORRECTED"]
 
 
 async def test_a_rejected_document_is_left_alone_however_often_it_is_listed(stage: Stage) -> None:

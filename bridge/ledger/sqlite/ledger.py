@@ -8,8 +8,8 @@ from typing import Any
 from bridge.delivery.model import Delivery, Millis, Trigger
 from bridge.events.model import Endpoint, Origin
 from bridge.ledger.arrivals import by_document
-from bridge.ledger.protocol import ClaimFilter, Intake, PollLease, Save
-from bridge.ledger.sqlite import claims, forgetting, intake, polls, saving, sending, sweeps
+from bridge.ledger.protocol import ClaimFilter, Intake, Pause, PollLease, Save
+from bridge.ledger.sqlite import claims, forgetting, intake, pausing, polls, saving, sending, sweeps
 from bridge.ledger.sqlite.changes import ActionChanges, HookChanges, MessageChanges
 from bridge.ledger.sqlite.connection import LedgerConnection
 from bridge.ledger.sqlite.lock import ProcessLock
@@ -148,6 +148,10 @@ class SqliteLedger(MessageChanges, HookChanges, ActionChanges, SqliteReader):
     async def store_mapping(self, digest: str, name: str, text: str, now: Millis) -> None:
         """See ``Ledger.store_mapping``."""
         await self._writer.run(partial(_execute, statement=STORE_MAPPING, values=(digest, name, text, now)))
+
+    async def keep_pauses(self, pauses: Sequence[Pause], now: Millis) -> None:
+        """See ``Ledger.keep_pauses``."""
+        await self._writer.run(partial(pausing.keep, pauses=pauses, now=now))
 
     async def prune(self, *, deliveries_before: Millis, requests_before: Millis) -> Mapping[str, int]:
         """See ``Ledger.prune``."""

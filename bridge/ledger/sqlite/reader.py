@@ -15,11 +15,12 @@ from bridge.delivery.model import (
     State,
     TenantCounts,
 )
-from bridge.ledger.protocol import LedgerClosedError, LedgerError, PollState
+from bridge.ledger.protocol import LedgerClosedError, LedgerError, Pause, PollState
 from bridge.ledger.sqlite.claims import next_due
 from bridge.ledger.sqlite.connection import LedgerConnection
 from bridge.ledger.sqlite.intake import select_delivery
 from bridge.ledger.sqlite.pages import select_page
+from bridge.ledger.sqlite.pausing import select_pauses
 from bridge.ledger.sqlite.polls import select_poll
 from bridge.ledger.sqlite.reads import ActionReads, HookReads, MessageReads
 from bridge.ledger.sqlite.rows import (
@@ -86,6 +87,10 @@ class SqliteReader(MessageReads, HookReads, ActionReads):
     async def counts(self, tenant: str) -> TenantCounts:
         """See ``LedgerReader.counts``."""
         return await self._read(_counts, tenant)
+
+    async def pauses(self) -> tuple[Pause, ...]:
+        """See ``LedgerReader.pauses``."""
+        return await self._read(select_pauses)
 
     async def mapping_text(self, digest: str) -> str | None:
         """See ``LedgerReader.mapping_text``."""
