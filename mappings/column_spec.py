@@ -189,8 +189,7 @@ def _steps(spec: ColumnSpec, path: KeyPath, kind: Kind, lint: Lint, *, of_row: b
                 f"{step.name} works on a number, and this column is {kind}. Use `as: decimal`, or remove the step."
             )
             lint.error(place, codes.BAD_STEP, message)
-        if not of_row:
-            lint.roots(step.paths, place)
+        lint.roots(step.paths, place, of_row=of_row)
         steps.append(step)
     return steps
 

@@ -163,6 +163,25 @@ def test_what_works_but_is_hardly_meant_is_a_warning(column, expected):
     assert warnings(column) == expected
 
 
+def test_a_part_of_the_document_is_not_looked_for_in_a_row_without_a_word():
+    body = """columns: {}
+lines:
+  table: l
+  key: line_items[].id
+  columns:
+    a: fields.invoice_number
+    b: {from: description, then: [concat(" ", metadata.code)]}
+    c: "status || field"
+"""
+    found = compile_mapping(HEAD + body, "m.yaml").warnings
+    assert {finding.code for finding in found} == {"document_field_in_row"}
+    assert [(finding.line, finding.key) for finding in found] == [
+        (7, "lines.key"),
+        (9, "lines.columns.a"),
+        (10, "lines.columns.b.then[0]"),
+    ]
+
+
 def test_a_good_file_knows_its_name_text_and_digest():
     text = f"{HEAD}columns: {{a: id}}\n"
     mapping = compile_mapping(text, "config/mappings/invoice_v2.dataverse.yaml")
