@@ -88,6 +88,7 @@ lines: {table: l, columns: {g: {from: g, as: choice}}}
         ("{from: fields.a, as: choice, options: {a: 1}, default: b}", (5, 61), "bad_default"),
         ("{from: fields.a, as: decimal, default: '1.234,5'}", (5, 45), "bad_default"),
         ("{from: fields.a, as: date, default: soon}", (5, 42), "bad_default"),
+        ("{from: fields.a, as: decimal, scale: 2, default: 1.234}", (5, 55), "bad_default"),
         ("{value: [1]}", (5, 14), "bad_default"),
         ("{value: x, as: integer}", (5, 14), "bad_default"),
         ("{value: null, required: true}", (5, 14), "bad_default"),
