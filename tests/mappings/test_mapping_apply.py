@@ -339,6 +339,7 @@ columns:
   name: {from: fields.number, then: [strip, upper]}
   total: {from: fields.total, as: decimal, scale: 2, round: half_up}
   source: {value: numora}
+  kind: {from: fields.kind, as: choice, options: {invoice: 1}, default: 9}
 lookups: {vendor: {table: account, match: {name: fields.vendor}}}
 lines: {table: lines, columns: {x: {from: amount, as: integer}}}
 """
@@ -357,6 +358,7 @@ lines: {table: lines, columns: {x: {from: amount, as: integer}}}
         ("name", None, "fields.number", " a ", "strip → upper → as text", "A"),
         ("total", None, "fields.total", "x", "as decimal → scale 2 half_up", None),
         ("source", None, None, None, "constant", "numora"),
+        ("kind", None, "fields.kind", None, "as choice → default 9", 9),
         ("vendor.name", None, "fields.vendor", "ACME", "as text", "ACME"),
         ("x", "li", "amount", "3", "as integer", 3),
     ]
