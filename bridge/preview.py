@@ -7,6 +7,7 @@ from typing import Any
 from bridge.actions.asked import UnsupportedError
 from bridge.pipeline.journal import NoJournal
 from bridge.pipeline.lane import Lane
+from bridge.pipeline.problems import every_problem
 from bridge.pipeline.runner import unmapped
 from connectors.outcome import RejectedError, SkippedError
 from connectors.ports import DocumentKey, KnownRow, Listing, RowDifference
@@ -56,15 +57,15 @@ async def preview(lane: Lane, document_id: str, known: KnownRow) -> Preview | No
         return Preview(document, deliverable, None, problems=(unmapped(document.schema),))
     explanation = mapping.explain(document)
     plan = explanation.result
-    if isinstance(plan, Rejection):
-        return Preview(document, deliverable, mapping, explanation, problems=plan.problems)
     if isinstance(plan, Skip):
         return Preview(document, deliverable, mapping, explanation, skip=(plan.code, plan.message))
+    key = DocumentKey(lane.tenant, document.id)
+    if isinstance(plan, Rejection):
+        problems = await every_problem(lane.destination, plan, key, journal)
+        return Preview(document, deliverable, mapping, explanation, problems=problems)
     await lane.verify(mapping)
     try:
-        prepared = await lane.destination.prepare(
-            plan, DocumentKey(lane.tenant, document.id), journal, create_missing=False
-        )
+        prepared = await lane.destination.prepare(plan, key, journal, create_missing=False)
     except RejectedError as error:
         return Preview(document, deliverable, mapping, explanation, plan, problems=error.problems)
     except SkippedError as error:

@@ -58,6 +58,7 @@ SKIP_CODES: Final[Mapping[str, str]] = {
 BAD_EXPRESSION: Final = "bad_expression"
 EXPRESSION_TOO_LARGE: Final = "expression_too_large"
 UNKNOWN_DOCUMENT_FIELD: Final = "unknown_document_field"
+DOCUMENT_FIELD_IN_ROW: Final = "document_field_in_row"
 UNKNOWN_FUNCTION: Final = "unknown_function"
 BAD_STEP: Final = "bad_step"
 UNKNOWN_STEP: Final = "unknown_step"
@@ -80,6 +81,7 @@ FINDING_CODES: Final[Mapping[str, str]] = {
     BAD_EXPRESSION: "The expression is not JMESPath.",
     EXPRESSION_TOO_LARGE: "The expression is longer, larger or deeper than is allowed.",
     UNKNOWN_DOCUMENT_FIELD: "The expression begins with a name that no document has.",
+    DOCUMENT_FIELD_IN_ROW: "The expression looks for a part of the document inside a row, where there is only the row.",
     UNKNOWN_FUNCTION: "The expression calls a function that there is not, or gives it too many or too few arguments.",
     BAD_STEP: "A step of `then` is not written as it should be.",
     UNKNOWN_STEP: "A step of `then` is not in the list of steps.",

@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Any, Final
 
 from mappings import codes
-from mappings.amounts import AmountFormat, amount_format
+from mappings.amounts import AmountFormat, amount_format, fit_scale
 from mappings.columns import Column, in_words, reading
 from mappings.dates import FormatError, ambiguous_pairs, check_format, zone
 from mappings.lint import Lint
@@ -130,6 +130,18 @@ def _constant(value: Any, kind: Kind | None, options: Mapping[str, Any], path: K
         return None
 
 
+def _fitted(default: Scalar, spec: ColumnSpec, path: KeyPath, lint: Lint) -> Scalar:
+    """Return a default with the fraction digits that the column takes."""
+    if spec.scale is None or not isinstance(default, Decimal):
+        return default
+    try:
+        return fit_scale(default, spec.scale, spec.round)
+    except ValueProblemError:
+        message = f"{shown(default)} has more than {spec.scale} digits after the point. Write fewer."
+        lint.error((*path, "default"), codes.BAD_DEFAULT, message)
+        return None
+
+
 def _selecting_column(
     name: str,
     spec: ColumnSpec,
@@ -149,7 +161,7 @@ def _selecting_column(
     default = None
     if spec.default is not None:
         wanted = "text" if kind == "text" and isinstance(spec.default, (int, Decimal, date)) else kind
-        default = _constant(spec.default, wanted, options, (*path, "default"), lint)
+        default = _fitted(_constant(spec.default, wanted, options, (*path, "default"), lint), spec, path, lint)
     before = tuple(step for step in steps if step.stage == "text")
     after = tuple(step for step in steps if step.stage == "number")
     scale = spec.scale if kind in {"decimal", "money"} else None
@@ -192,8 +204,7 @@ def _steps(spec: ColumnSpec, path: KeyPath, kind: Kind, lint: Lint, *, of_row: b
                 f"{step.name} works on a number, and this column is {kind}. Use `as: decimal`, or remove the step."
             )
             lint.error(place, codes.BAD_STEP, message)
-        if not of_row:
-            lint.roots(step.paths, place)
+        lint.roots(step.paths, place, of_row=of_row)
         steps.append(step)
     return steps
 

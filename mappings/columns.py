@@ -164,6 +164,8 @@ class Column:
         parts.extend(step.text.strip() for step in self.after)
         if self.scale is not None:
             parts.append(f"scale {self.scale}" + (f" {self.rounding}" if self.rounding else ""))
+        if self.default is not None:
+            parts.append(f"default {text_of(self.default)}")
         return " → ".join(parts)
 
     def target(self) -> TargetColumn:

@@ -39,7 +39,8 @@ def compile_mapping(text: str, file: str) -> CompiledMapping:
     lint = Lint(source, text.removeprefix("\ufeff"))
     sound = model or salvage(value)
     parts = _Compiler(sound, lint).parts() if sound else None
-    found = tuple(sorted({*findings, *lint.findings}, key=lambda finding: (finding.line or 0, finding.column or 0)))
+    every = dict.fromkeys((*findings, *lint.findings))
+    found = tuple(sorted(every, key=lambda finding: (finding.line or 0, finding.column or 0)))
     if model is None or parts is None:
         raise FindingsError(found)
     return CompiledMapping(

@@ -15,6 +15,7 @@ from bridge.pipeline.journal import DeliveryJournal
 from bridge.pipeline.lane import Lane
 from bridge.pipeline.managed import ManagedWay, is_managed
 from bridge.pipeline.policy import RunnerPolicy
+from bridge.pipeline.problems import every_problem
 from connectors.outcome import (
     BlockedError,
     ConflictError,
@@ -28,7 +29,7 @@ from connectors.ports import DocumentKey, KnownRow, Report
 from mappings.compiled import CompiledMapping
 from mappings.document import Document
 from mappings.load import compile_mapping
-from mappings.plan import Problem, Rejection, Skip, WritePlan
+from mappings.plan import Problem, Rejection, Skip
 
 log = logging.getLogger(__name__)
 
@@ -155,9 +156,14 @@ class DeliveryRunner:
                 raise RejectedError((unmapped(document.schema),))
             facing = Side.MAPPING
             await lane.verify(mapping)
-            plan = _planned(mapping, document)
+            plan = mapping.apply(document)
+            if isinstance(plan, Skip):
+                raise SkippedError(plan.code, plan.message)
             facing = Side.DESTINATION
-            prepared = await lane.destination.prepare(plan, DocumentKey(lane.tenant, document.id), journal)
+            key = DocumentKey(lane.tenant, document.id)
+            if isinstance(plan, Rejection):
+                raise RejectedError(await every_problem(lane.destination, plan, key, journal))
+            prepared = await lane.destination.prepare(plan, key, journal)
             known = KnownRow(delivery.record_id, delivery.line_ids, delivery.may_exist)
             journal.stage(
                 journal.delivery.evolve(step=Step.WRITE, may_exist=True, line_ids=delivery.line_ids | prepared.line_ids)
@@ -350,15 +356,6 @@ def unforeseen(error: Exception) -> TransientError:
     return TransientError(
         "internal_error", f"The bridge met an unforeseen error ({type(error).__name__}); see its log."
     )
-
-
-def _planned(mapping: CompiledMapping, document: Document) -> WritePlan:
-    result = mapping.apply(document)
-    if isinstance(result, Rejection):
-        raise RejectedError(result.problems)
-    if isinstance(result, Skip):
-        raise SkippedError(result.code, result.message)
-    return result
 
 
 def unmapped(schema: str) -> Problem:

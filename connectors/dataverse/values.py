@@ -208,7 +208,10 @@ def _date(attribute: Attribute, value: Scalar) -> Json:
             raise DoesNotFitError("wrong_type", f"is {value.isoformat()}, and Dynamics holds a date without a time")
         if value.tzinfo is None:
             raise DoesNotFitError("wrong_type", f"is {value.isoformat()}, a time of no time zone")
-        moment = value.astimezone(UTC)
+        try:
+            moment = value.astimezone(UTC)
+        except OverflowError:
+            raise DoesNotFitError("out_of_range", f"is {value.isoformat()}, and UTC has no such time") from None
         _not_too_early(moment.date())
         return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
     if not isinstance(value, date):

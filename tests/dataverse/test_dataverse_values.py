@@ -100,6 +100,9 @@ def test_a_moment_is_written_in_utc() -> None:
     assert encode(column(Kind.DATETIME, behavior="UserLocal"), moment) == "2026-01-30T22:30:00Z"
     assert refused(column(Kind.DATETIME, behavior="DateOnly"), moment) == "wrong_type"
     assert refused(column(Kind.DATETIME), moment.replace(tzinfo=None)) == "wrong_type"
+    assert refused(column(Kind.DATETIME), moment.replace(year=1, month=1, day=1)) == "out_of_range"
+    last = datetime(9999, 12, 31, 23, 59, tzinfo=timezone(timedelta(hours=-5)))
+    assert refused(column(Kind.DATETIME), last) == "out_of_range"
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import pytest
 from mappings.compiled import CompiledMapping
 from mappings.document import Document, LineItem
 from mappings.load import compile_mapping
-from mappings.plan import AttachmentPlan, Identity, LineRow, LookupPlan, Problem, Rejection, Skip, WritePlan
+from mappings.plan import AttachmentPlan, Identity, LineRow, LinesPlan, LookupPlan, Problem, Rejection, Skip, WritePlan
 
 HEAD = "schema: invoice_v2\ndestination: dataverse\ntable: numora_invoice\n"
 
@@ -339,6 +339,7 @@ columns:
   name: {from: fields.number, then: [strip, upper]}
   total: {from: fields.total, as: decimal, scale: 2, round: half_up}
   source: {value: numora}
+  kind: {from: fields.kind, as: choice, options: {invoice: 1}, default: 9}
 lookups: {vendor: {table: account, match: {name: fields.vendor}}}
 lines: {table: lines, columns: {x: {from: amount, as: integer}}}
 """
@@ -357,6 +358,7 @@ lines: {table: lines, columns: {x: {from: amount, as: integer}}}
         ("name", None, "fields.number", " a ", "strip → upper → as text", "A"),
         ("total", None, "fields.total", "x", "as decimal → scale 2 half_up", None),
         ("source", None, None, None, "constant", "numora"),
+        ("kind", None, "fields.kind", None, "as choice → default 9", 9),
         ("vendor.name", None, "fields.vendor", "ACME", "as text", "ACME"),
         ("x", "li", "amount", "3", "as integer", 3),
     ]
@@ -374,4 +376,22 @@ def test_a_problem_is_told_with_what_to_do():
         document(fields={"due": "2026-01-31"})
     )
     message = "“2026-01-31” is not a date that the mapping knows. Write it like 31.01.2026."
-    assert result == Rejection((Problem("due", "a", "not_a_date", message),))
+    assert isinstance(result, Rejection)
+    assert result.problems == (Problem("due", "a", "not_a_date", message),)
+
+
+def test_a_rejection_keeps_what_has_no_problem_for_the_destination_to_look_at():
+    body = """
+columns: {a: {from: fields.a, as: integer}, b: fields.b}
+lookups:
+  v: {table: account, match: {name: fields.vendor}, missing: reject}
+  w: {table: team, match: {name: {value: AP}}}
+lines: {table: l, columns: {c: {from: c, as: integer}, d: d}}
+"""
+    row = LineItem({"id": "1", "c": "x", "d": "D"})
+    result = mapping(body).apply(document(fields={"a": "x", "b": "B"}, line_items=(row,)))
+    assert isinstance(result, Rejection)
+    assert len(result.problems) == 3
+    assert result.rest.columns == {"a": None, "b": "B"}
+    assert [lookup.column for lookup in result.rest.lookups] == ["w"]
+    assert result.rest.lines == LinesPlan("l", (LineRow("1", {"c": None, "d": "D"}),))
