@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from connectors.outcome import BlockedError, RejectedError, SkippedError, TransientError
-from connectors.ports import DocumentKey, KnownRow
+from connectors.ports import DocumentKey, FoundRow, KnownRow
 from mappings.plan import Identity, LookupPlan, WritePlan
 
 NOTHING = KnownRow()
@@ -55,6 +55,18 @@ async def test_what_was_found_is_not_believed_for_ever(destination: Any, dataver
     clock.now += 2
     await prepare(destination, log, vendor(accountnumber="V1"))
     assert len(log.sent) == 2
+
+
+async def test_a_preview_shows_which_row_was_found_and_how_long_ago(
+    destination: Any, dataverse: Any, log: Any, clock: Any
+) -> None:
+    (there,) = dataverse.seed("account", [{"accountnumber": "V1"}])
+    await prepare(destination, log, vendor(accountnumber="V1"))
+    clock.now += 42
+    prepared = await prepare(destination, log, vendor(accountnumber="V1"), create_missing=False)
+    assert prepared.found == (FoundRow("numora_Vendor", "account", there, 42),)
+    missing = await prepare(destination, log, vendor("create", accountnumber="V2"), create_missing=False)
+    assert missing.found == ()
 
 
 @pytest.mark.parametrize("name", ["O'Brien & Sons", "A/B#1?x=%27+", "50 % off; drop", "Größe 北京", "''", "a\\b"])
