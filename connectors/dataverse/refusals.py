@@ -37,7 +37,8 @@ _ABOUT_THE_DATA = {
     "0x80040203": "refused_by_target",
 }
 _UNDECLARED = re.compile(
-    r"undeclared property|could not find a property named|does not exist on type|doesn't contain attribute",
+    r"undeclared property|invalid property '|could not find a property named|does not exist on type|"
+    r"doesn't contain attribute",
     re.IGNORECASE,
 )
 _UNTOLD_PAUSE = 5.0
