@@ -81,7 +81,12 @@ class Refusal:
     @property
     def taken(self) -> bool:
         """Tell whether a row with this key exists already."""
-        return self.code in _KEY_TAKEN or (self.status in {409, 412} and self.told and not self.code)
+        return self.code in _KEY_TAKEN or self.bare_conflict
+
+    @property
+    def bare_conflict(self) -> bool:
+        """Tell whether a code is missing that says which: a taken key, or another version where one was asked for."""
+        return self.status in {409, 412} and self.told and not self.code
 
     @property
     def row_changed(self) -> bool:
