@@ -160,6 +160,28 @@ async def test_a_missing_row_is_created_once_for_all_documents(destination: Any,
     assert [request.purpose for request in log.opened if request.mutating] == ["create account"]
 
 
+async def test_names_that_differ_in_case_alone_make_one_row_though_they_come_together(
+    destination: Any, dataverse: Any, log: Any
+) -> None:
+    """Dataverse finds either by the other; two rows would be one too many for every later document."""
+    names = ("Contoso", "CONTOSO", "contoso")
+    prepared = await asyncio.gather(*(prepare(destination, log, vendor("create", name=name)) for name in names))
+    assert len(dataverse.rows("account")) == 1
+    assert len({bound(one) for one in prepared}) == 1
+
+
+async def test_a_created_row_whose_values_a_person_put_right_is_still_the_one(
+    destination: Any, connect: Any, dataverse: Any, log: Any
+) -> None:
+    """It cannot be created a second time, and waiting for it to be found again would be waiting for ever."""
+    first = await prepare(destination, log, vendor("create", name="Contosso"))
+    (account,) = dataverse.store.rows["account"].values()
+    account.values["name"] = "Contoso"
+    second = await prepare(connect(dataverse), log, vendor("create", name="Contosso"), document="doc-2")
+    assert bound(first) == bound(second)
+    assert len(dataverse.rows("account")) == 1
+
+
 async def test_a_row_whose_creation_went_unanswered_is_not_created_twice(
     connect: Any, dataverse: Any, log: Any
 ) -> None:
