@@ -10,7 +10,7 @@ from bridge.pipeline.lane import Lane
 from bridge.pipeline.problems import every_problem
 from bridge.pipeline.runner import unmapped
 from connectors.outcome import RejectedError, SkippedError
-from connectors.ports import DocumentKey, KnownRow, Listing, RowDifference
+from connectors.ports import DocumentKey, FoundRow, KnownRow, Listing, RowDifference
 from mappings.compiled import CompiledMapping, Explanation
 from mappings.document import Document
 from mappings.plan import Problem, Rejection, Skip, WritePlan
@@ -21,7 +21,8 @@ class Preview:
     """What would become of a document.
 
     ``plan`` and ``body`` are None when there would be no write: then ``problems`` or ``skip`` (code and message) say
-    why. ``difference`` holds the row as it is against the plan; ``explanation`` how each column came about.
+    why. ``difference`` holds the row as it is against the plan; ``explanation`` how each column came about; ``found``
+    the rows that lookups led to.
     """
 
     document: Document
@@ -33,6 +34,7 @@ class Preview:
     difference: RowDifference | None = None
     problems: tuple[Problem, ...] = ()
     skip: tuple[str, str] | None = None
+    found: tuple[FoundRow, ...] = ()
 
 
 async def preview(lane: Lane, document_id: str, known: KnownRow) -> Preview | None:
@@ -71,4 +73,5 @@ async def preview(lane: Lane, document_id: str, known: KnownRow) -> Preview | No
     except SkippedError as error:
         return Preview(document, deliverable, mapping, explanation, plan, skip=(error.code, error.message))
     difference = await lane.destination.compare(prepared, known, journal)
-    return Preview(document, deliverable, mapping, explanation, plan, prepared.body, difference)
+    found = tuple(prepared.found)
+    return Preview(document, deliverable, mapping, explanation, plan, prepared.body, difference, found=found)

@@ -73,11 +73,12 @@ class DataverseDestination:
         return await self._preparing.prepare(plan, key, log, create_missing=create_missing)
 
     async def write(self, prepared: PreparedWrite, known: KnownRow, log: RequestLog) -> WriteResult:
-        """Create or correct the row, then attach the files."""
+        """Fetch the files that are to be attached, create or correct the row, then attach them."""
         row = _own(prepared)
+        missing = await self._attachments.missing(row, known, log) if row.attachments else ()
         record_id, operation = await self._writer.write(row, known, log)
-        if row.attachments:
-            await self._attachments.attach(row, record_id, log)
+        if missing:
+            await self._attachments.attach(row, record_id, missing, log)
         return WriteResult(record_id, self._url(row, record_id), operation)
 
     async def compare(self, prepared: PreparedWrite, known: KnownRow, log: RequestLog) -> RowDifference:

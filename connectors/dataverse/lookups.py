@@ -197,9 +197,23 @@ class Lookups:
         ids = await self._query(table, values, log)
         if len(ids) == 1:
             return ids[0]
+        if not ids and await self._is_there(table, new_id, log):
+            # It was created for these very values, and somebody has put them right since.
+            return new_id
         raise TransientError(
             "lookup_unsettled", f"A row of {table.name} is being created by someone else; looking again."
         )
+
+    async def _is_there(self, table: Table, row_id: str, log: RequestLog | None) -> bool:
+        path = f"{table.set_name}({row_id})?$select={table.primary_id}"
+        purpose = f"lookup in {table.name}"
+        answer = await self._client.request("GET", path, purpose=purpose, log=log)
+        if answer.status < 300:
+            return _id_of(answer.json(), table) == row_id
+        refusal = refusal_of(answer)
+        if refusal.not_found:
+            return False
+        raise self._client.outcome(refusal, purpose, mutating=False)
 
     def _remember(self, key: _Key, table: Table, row_id: str) -> ResolvedLookup:
         found = ResolvedLookup(key, table.name, table.set_name, row_id, self._monotonic())

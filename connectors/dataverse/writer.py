@@ -115,6 +115,8 @@ class Writer:
         lines = prepared.lines
         strays = {} if lines is None else await self._reading.lines(lines, [one.id for one in changes.added], log)
         if not strays:
+            if refusal.bare_conflict:
+                raise TransientError("row_changed", "Someone else changed the row meanwhile; it is read again.")
             raise self._taken_by_another(prepared, refusal)
         if await self._send_changes(prepared, row, changes, strays, log) is not None:
             raise TransientError("row_changed", "Someone else is writing the same lines; they are read again.")

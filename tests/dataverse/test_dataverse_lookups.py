@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from connectors.outcome import BlockedError, RejectedError, SkippedError, TransientError
-from connectors.ports import DocumentKey, KnownRow
+from connectors.ports import DocumentKey, FoundRow, KnownRow
 from mappings.plan import Identity, LookupPlan, WritePlan
 
 NOTHING = KnownRow()
@@ -55,6 +55,18 @@ async def test_what_was_found_is_not_believed_for_ever(destination: Any, dataver
     clock.now += 2
     await prepare(destination, log, vendor(accountnumber="V1"))
     assert len(log.sent) == 2
+
+
+async def test_a_preview_shows_which_row_was_found_and_how_long_ago(
+    destination: Any, dataverse: Any, log: Any, clock: Any
+) -> None:
+    (there,) = dataverse.seed("account", [{"accountnumber": "V1"}])
+    await prepare(destination, log, vendor(accountnumber="V1"))
+    clock.now += 42
+    prepared = await prepare(destination, log, vendor(accountnumber="V1"), create_missing=False)
+    assert prepared.found == (FoundRow("numora_Vendor", "account", there, 42),)
+    missing = await prepare(destination, log, vendor("create", accountnumber="V2"), create_missing=False)
+    assert missing.found == ()
 
 
 @pytest.mark.parametrize("name", ["O'Brien & Sons", "A/B#1?x=%27+", "50 % off; drop", "Größe 北京", "''", "a\\b"])
@@ -146,6 +158,28 @@ async def test_a_missing_row_is_created_once_for_all_documents(destination: Any,
     assert account["name"] == "Contoso"
     assert {bound(one) for one in prepared} == {f"/accounts({account['accountid']})"}
     assert [request.purpose for request in log.opened if request.mutating] == ["create account"]
+
+
+async def test_names_that_differ_in_case_alone_make_one_row_though_they_come_together(
+    destination: Any, dataverse: Any, log: Any
+) -> None:
+    """Dataverse finds either by the other; two rows would be one too many for every later document."""
+    names = ("Contoso", "CONTOSO", "contoso")
+    prepared = await asyncio.gather(*(prepare(destination, log, vendor("create", name=name)) for name in names))
+    assert len(dataverse.rows("account")) == 1
+    assert len({bound(one) for one in prepared}) == 1
+
+
+async def test_a_created_row_whose_values_a_person_put_right_is_still_the_one(
+    destination: Any, connect: Any, dataverse: Any, log: Any
+) -> None:
+    """It cannot be created a second time, and waiting for it to be found again would be waiting for ever."""
+    first = await prepare(destination, log, vendor("create", name="Contosso"))
+    (account,) = dataverse.store.rows["account"].values()
+    account.values["name"] = "Contoso"
+    second = await prepare(connect(dataverse), log, vendor("create", name="Contosso"), document="doc-2")
+    assert bound(first) == bound(second)
+    assert len(dataverse.rows("account")) == 1
 
 
 async def test_a_row_whose_creation_went_unanswered_is_not_created_twice(

@@ -309,3 +309,27 @@ async def test_pages_that_lead_in_a_circle_are_not_followed_for_ever(
     with pytest.raises(TransientError) as error:
         await to.write(prepared, KnownRow(may_exist=True), log)
     assert error.value.code == "bad_answer"
+
+
+@pytest.mark.parametrize("texts", [("one", "two"), ("one", "two", "three")], ids=["header", "header and a new line"])
+async def test_a_row_that_somebody_else_changed_is_read_again_though_no_code_says_so(
+    connect: Any, peculiar: Peculiar, log: Any, texts: tuple[str, ...]
+) -> None:
+    """A bare 412 to a condition is no taken key, and no reason to reject the document."""
+    to = connect(peculiar)
+    first = await to.prepare(plan(), KEY, log)
+    row = await to.write(first, NOTHING, log)
+    known = KnownRow(row.record_id, first.line_ids, may_exist=True)
+    corrected = await to.prepare(plan("99", texts), KEY, log)
+
+    def meanwhile(request: web.Request) -> None:
+        if request.path.endswith("$batch"):
+            peculiar.store.rows["numora_invoice"][row.record_id].version += 1
+
+    peculiar.instead = meanwhile
+    peculiar.alter = lambda _, response: rewritten(response, lambda text: text.replace("0x80060882", ""))
+    with pytest.raises(TransientError) as error:
+        await to.write(corrected, known, log)
+    assert error.value.code == "row_changed"
+    peculiar.instead = lambda _: None
+    assert (await to.write(corrected, known, log)).operation == "updated"
