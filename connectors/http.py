@@ -244,8 +244,7 @@ class HttpPeer:
             if hint.isascii() and hint.isdigit():
                 self._pace.hint(int(hint))
         if answer.status == _TOO_MANY_REQUESTS:
-            # Told to wait no time at all, it would be asked again and again without a try being counted.
-            pause = self._pace.pause(answer.retry_after or None)
+            pause = self._pace.pause(answer.retry_after)
             self._pace.cut()
             raise ThrottledError(
                 "throttled", f"{self._wire.name} asked for a pause of {pause:.0f} s.", retry_after=pause

@@ -245,19 +245,6 @@ async def test_retry_after_counts_on_any_status() -> None:
     assert (answer.status, answer.retry_after) == (503, 30)
 
 
-async def test_a_429_that_names_no_time_at_all_is_not_asked_again_at_once() -> None:
-    """It is not counted as a try, so that nothing else would end the asking."""
-    pace = Pace(patience=0)
-    async with bare_server(answering("429 Too Many Requests", b"", "Retry-After: 0")) as server, peer(pace) as way:
-        with pytest.raises(ThrottledError) as first:
-            await get(way, server.url)
-        with pytest.raises(ThrottledError):
-            await get(way, server.url)
-
-    assert first.value.retry_after == 1
-    assert len(server.heads) == 1
-
-
 async def test_the_hinted_parallelism_is_taken_over() -> None:
     """Dataverse says how much it likes to be asked at a time."""
     pace = Pace(ceiling=52)
