@@ -233,8 +233,9 @@ class Service:
             if cursor is None:
                 break
         if not dry_run:
-            for delivery_id in matched:
-                await self._ledger.retry(delivery_id, self._runtime.clock(), pinned=pinned)
+            for start in range(0, len(matched), BULK_PAGE):  # so many at a time share a commit
+                chunk, now = matched[start : start + BULK_PAGE], self._runtime.clock()
+                await asyncio.gather(*(self._ledger.retry(each, now, pinned=pinned) for each in chunk))
             self._runtime.line(wanted.tenant).worker.wake()
         return BulkRetry(len(matched), matched[:BULK_PAGE], dry_run)
 

@@ -51,31 +51,33 @@ class LaneWorker(ClaimLoop):
         """Tell whether so many places are free that filling them is worth a claim."""
         return self._capacity - len(self._running) >= min(_WORTH_A_CLAIM, max(1, self._capacity // 4))
 
+    @property
+    def _is_probing(self) -> bool:
+        """Tell whether a probe is on its way; there is one at a time."""
+        return self._probing is not None and not self._probing.done()
+
     def _tasks(self) -> Iterable[asyncio.Task[None]]:
         return [*self._running.values(), *([self._probing] if self._probing else [])]
 
     async def _turn(self) -> float:
         self._probe_if_due()
         if not self._has_room:
-            return LONGEST_SLEEP  # the end of a delivery that makes room wakes the worker
+            return self._until_probe()  # the end of a delivery that makes room wakes the worker
         free = self._capacity - len(self._running)
         now = self._clock()
         claimed = await self._claim()
-        if claimed == free:
-            return LONGEST_SLEEP
-        return await self._until_next(now)
+        if claimed == free or self.lane.gates.is_blocked(Side.SOURCE):
+            return self._until_probe()
+        due = await self._ledger.next_due(self.lane.tenant, now)
+        until_due = LONGEST_SLEEP if due is None else (due - self._clock()) / 1000
+        return max(0.0, min(until_due, self._until_probe()))
 
-    async def _until_next(self, now: Millis) -> float:
-        """Return the seconds until something can be claimed that could not at ``now``."""
-        moments = [now + round(LONGEST_SLEEP * 1000)]
+    def _until_probe(self) -> float:
+        """Return the seconds until a blocked side is to be tried again, ``LONGEST_SLEEP`` at most."""
         probe = self.lane.gates.next_probe()
-        if probe is not None:
-            moments.append(probe)
-        if not self.lane.gates.is_blocked(Side.SOURCE):
-            due = await self._ledger.next_due(self.lane.tenant, now)
-            if due is not None:
-                moments.append(due)
-        return max(0.0, (min(moments) - self._clock()) / 1000)
+        if probe is None or self._is_probing:  # the end of a probe wakes the worker
+            return LONGEST_SLEEP
+        return min(LONGEST_SLEEP, max(0.0, (probe - self._clock()) / 1000))
 
     async def _claim(self) -> int:
         gates = self.lane.gates
@@ -123,7 +125,7 @@ class LaneWorker(ClaimLoop):
             return
 
     def _probe_if_due(self) -> None:
-        if self._probing is not None and not self._probing.done():
+        if self._is_probing:
             return
         block = self.lane.gates.take_probe()
         if block is not None:

@@ -1,5 +1,7 @@
 """A side that refuses us is paused and probed; documents wait, and whoever looks sees why."""
 
+import asyncio
+import time
 from itertools import pairwise
 from pathlib import Path
 
@@ -91,6 +93,27 @@ async def test_a_destination_that_refuses_us_is_told_before_there_is_a_document_
         await stage.at_rest()
         assert states(await stage.deliveries(document)) == [State.SUCCEEDED]
         assert [event.begins for event in stage.blocks] == [True, False]
+
+
+@pytest.mark.timeout(30)
+@pytest.mark.parametrize("side", [Side.SOURCE, Side.DESTINATION])
+async def test_a_probe_that_is_long_in_coming_back_leaves_the_bridge_at_rest(
+    world: SandboxWorld, tmp_path: Path, side: Side
+) -> None:
+    """It may take longer than the time until the next one, and holds nobody up meanwhile."""
+    system = world.numora if side is Side.SOURCE else world.dataverse
+    async with staged(world, tmp_path, probe="50ms") as stage:
+        await stage.until(lambda _: stage.runtime.lines["acme"].lane.findings("invoice_v2") is not None)
+        hanging = system.faults.add("hang", rate=1.0, delay=1.5)
+        stage.runtime.lines["acme"].lane.gates.block(side, BlockedError("unauthorized", "no"))
+        await system.faults.until_struck(kind="hang")
+        spent = time.process_time()
+
+        await asyncio.sleep(1.0)
+
+        assert time.process_time() - spent < 0.3
+        assert hanging.struck == 1
+        system.faults.clear()
 
 
 async def test_reports_go_on_while_the_destination_is_blocked(stage: Stage) -> None:
