@@ -132,6 +132,10 @@ class MessageSender:
             except LedgerError as error:
                 log.error("messages wait: the ledger cannot be used: %s", error)  # noqa: TRY400
                 sleep = _LEDGER_PAUSE
+            except Exception:
+                # A bug of ours that ended this task would silence the bridge for good.
+                log.exception("the sending of messages met an unforeseen error")
+                sleep = _LEDGER_PAUSE
             if sleep > 0 and not self._stopping:
                 with suppress(TimeoutError):
                     async with asyncio.timeout(sleep):

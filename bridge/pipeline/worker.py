@@ -109,6 +109,10 @@ class LaneWorker:
             except LedgerError as error:
                 log.error("tenant %s waits: the ledger cannot be used: %s", self.lane.tenant, error)  # noqa: TRY400
                 sleep = _LEDGER_PAUSE
+            except Exception:
+                # A bug of ours that ended this task would stop the tenant for good, and nobody would be told.
+                log.exception("tenant %s: the worker met an unforeseen error", self.lane.tenant)
+                sleep = _LEDGER_PAUSE
             if sleep > 0 and not self._stopping:
                 with suppress(TimeoutError):
                     async with asyncio.timeout(sleep):
