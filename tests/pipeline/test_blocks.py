@@ -55,6 +55,21 @@ def test_probes_begin_soon_and_slow_down_to_the_configured_interval() -> None:
     assert {later - earlier for earlier, later in pairwise(probes[5:])} == {10_000}
 
 
+def test_a_clock_that_goes_back_keeps_no_side_closed() -> None:
+    """What was mended meanwhile would wait for as long as the clock went back."""
+    hand = Hand()
+    hand.now = 86_400_000
+    gates = Gates(hand, 10_000, lambda *_: None)
+    gates.block(Side.SOURCE, BlockedError("unauthorized", "no"))
+    assert gates.take_probe() is None
+
+    hand.now -= 3_600_000
+    assert gates.take_probe() is not None
+    assert gates.take_probe() is None
+    hand.now += 1000
+    assert gates.take_probe() is not None
+
+
 async def test_a_refused_key_at_the_source_pauses_the_tenant_and_its_documents_wait(stage: Stage) -> None:
     """No report, no failed delivery; once the key is good again everything is delivered."""
     document = stage.invoice()
