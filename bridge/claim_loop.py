@@ -92,6 +92,10 @@ class ClaimLoop(ABC):
             except LedgerError as error:
                 log.error("%s wait: the ledger cannot be used: %s", self._work, error)  # noqa: TRY400
                 sleep = LEDGER_PAUSE
+            except Exception:
+                # A bug of ours that ended this task would stop the work for good, and nobody would be told.
+                log.exception("%s wait: their worker met an unforeseen error", self._work)
+                sleep = LEDGER_PAUSE
             if sleep > 0 and not self._stopping:
                 with suppress(TimeoutError):
                     async with asyncio.timeout(sleep):

@@ -84,10 +84,13 @@ class Gates:
         return min((block.next_probe for block in self._blocks.values()), default=None)
 
     def take_probe(self) -> Block | None:
-        """Return the block whose probe is due, if any, and put its next one off: the caller makes this one."""
+        """Return the block whose probe is due, if any, and put its next one off: the caller makes this one.
+
+        One that is further off than any wait is due as well: the clock went back.
+        """
         now = self._clock()
         for key, block in self._blocks.items():
-            if now >= block.next_probe:
+            if now >= block.next_probe or block.next_probe - now > self._probe_every:
                 interval = min(block.interval * 2, self._probe_every)
                 later = replace(block, next_probe=now + block.interval, interval=interval)
                 self._blocks[key] = later

@@ -209,6 +209,23 @@ async def test_a_sender_is_woken_by_what_happens(post: Post, receiver: Receiver)
     await receiver.until(lambda: receiver.received)
 
 
+async def test_an_error_that_nobody_foresaw_does_not_stop_the_sender(
+    post: Post, receiver: Receiver, monkeypatch, caplog
+):
+    """Everybody would be told nothing any more, and nobody would know."""
+    monkeypatch.setattr("bridge.claim_loop.LEDGER_PAUSE", 0.02)
+    claim = post.ledger.claim_messages
+    monkeypatch.setattr(post.ledger, "claim_messages", None)
+    await post.subscribe(f"{receiver.url}/hook")
+    post.sender.start()
+    while not caplog.records:  # noqa: ASYNC110 - it is told by the log alone
+        await asyncio.sleep(0.01)
+    monkeypatch.setattr(post.ledger, "claim_messages", claim)
+    await post.tell()
+    await receiver.until(lambda: receiver.received)
+    assert "messages wait: their worker met an unforeseen error" in caplog.text
+
+
 async def test_what_is_on_its_way_when_the_bridge_stops_is_handed_back(ledger, receiver: Receiver):
     receiver.answers["/hook"] = [receiver.never]
     async with posting(ledger) as post:

@@ -37,6 +37,29 @@ async def test_a_stop_hands_back_what_is_on_its_way_and_the_next_start_goes_on(
         assert world.dataverse.repeated_creates() == {}
 
 
+async def test_an_error_that_nobody_foresaw_does_not_stop_a_tenant(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It is told in the log, and the worker goes on."""
+    monkeypatch.setattr("bridge.claim_loop.LEDGER_PAUSE", 0.02)
+    claim = stage.ledger.claim
+    met = 0
+
+    async def stumbling(*arguments: Any, **options: Any) -> Any:
+        nonlocal met
+        met += 1
+        if met < 3:
+            raise RuntimeError("a bug")
+        return await claim(*arguments, **options)
+
+    monkeypatch.setattr(stage.ledger, "claim", stumbling)
+    document = stage.invoice()
+    await stage.delivered(document)
+
+    assert states(await stage.deliveries(document)) == [State.SUCCEEDED]
+    assert any("their worker met an unforeseen error" in message for message in caplog.messages)
+
+
 async def test_nothing_is_written_to_the_destination_while_the_ledger_is_full(
     stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
