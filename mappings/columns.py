@@ -98,7 +98,7 @@ class Column:
     def _made_of(self, selected: Any, scope: Scope, problems: list[Problem]) -> Scalar:
         value = selected
         for step in self.before:
-            if isinstance(value, str) or step.changes_numbers or self.kind not in NUMBER_KINDS:
+            if self._goes_through(step, value):
                 value = step.apply(value, scope.view)
         if value is None or is_empty(value):
             if self.default is None and self.required:
@@ -137,11 +137,17 @@ class Column:
 
     def _paths_used(self, selected: Any, scope: Scope) -> list[Path]:
         """Return the paths that the value really came from; a fallback that was not needed is none of them."""
-        paths = list(self.selection.paths_used(scope.view)) if self.selection is not None else []
+        paths = self.selection.paths_used(scope.view) if self.selection is not None else ()
+        value = selected
         for step in self.before:
-            if step.name == "concat" or is_empty(selected):
-                paths.extend(step.paths)
+            if self._goes_through(step, value):
+                paths = step.origin(value, scope.view, paths)
+                value = step.apply(value, scope.view)
         return list(dict.fromkeys(paths))
+
+    def _goes_through(self, step: Step, value: Any) -> bool:
+        """Tell whether a step is for this value: a number that is to stay one is left alone by the steps for text."""
+        return isinstance(value, str) or step.changes_numbers or self.kind not in NUMBER_KINDS
 
     def _problem(self, scope: Scope, code: str, message: str) -> Problem:
         field = self._label(scope) if self.fields else None

@@ -23,6 +23,9 @@ MAX_COUNT: Final = 1_000_000
 Apply = Callable[[Any, Any], Any]
 """Takes the current value and the view that expressions select from; returns the next value."""
 
+Origin = Callable[[Any, Any, tuple[Path, ...]], tuple[Path, ...]]
+"""Takes the current value, the view, and the paths that the value came from; returns those of the next value."""
+
 Stage = Literal["text", "number"]
 
 
@@ -35,9 +38,17 @@ class StepError(Exception):
         self.message = message
 
 
+def _unchanged(_current: Any, _view: Any, paths: tuple[Path, ...]) -> tuple[Path, ...]:
+    return paths
+
+
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One compiled step. ``changes_numbers`` is True for a text step that a JSON number may go through as well."""
+    """One compiled step.
+
+    ``changes_numbers`` is True for a text step that a JSON number may go through as well. ``paths`` are those that its
+    arguments may read, and ``origin`` tells which of them a value really came from.
+    """
 
     text: str
     name: str
@@ -45,6 +56,7 @@ class Step:
     apply: Apply
     changes_numbers: bool = False
     paths: tuple[Path, ...] = ()
+    origin: Origin = _unchanged
     max_length: int | None = None
 
 
@@ -199,7 +211,8 @@ def _with_operands(text: str, name: str, arguments: list[str], own: str | None) 
         operands.insert(0, None)
     paths = tuple(path for operand in operands if isinstance(operand, Selection) for path in operand.paths)
     apply = _concat(operands) if name == "concat" else _coalesce(operands)
-    return Step(text, name, "text", apply, changes_numbers=True, paths=paths)
+    origin = _origin(operands, first_alone=name != "concat")
+    return Step(text, name, "text", apply, changes_numbers=True, paths=paths, origin=origin)
 
 
 Operand = Selection | str | Decimal | None
@@ -254,6 +267,18 @@ def _coalesce(operands: Sequence[Operand]) -> Apply:
         return None
 
     return apply
+
+
+def _origin(operands: Sequence[Operand], *, first_alone: bool) -> Origin:
+    def origin(current: Any, view: Any, paths: tuple[Path, ...]) -> tuple[Path, ...]:
+        given = [operand for operand in operands if not is_empty(_value(operand, current, view))]
+        found: list[Path] = []
+        for operand in given[:1] if first_alone else given:
+            found += paths if operand is None else ()
+            found += operand.paths_used(view) if isinstance(operand, Selection) else ()
+        return tuple(found)
+
+    return origin
 
 
 def _quoted(argument: str) -> str | None:

@@ -315,6 +315,10 @@ def _syntax_finding(error: MarkedYAMLError, file: str) -> Finding:
     mark = error.problem_mark or error.context_mark
     line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
     problem = str(error.problem or error.context or "it cannot be read")
+    opened = error.context_mark
+    if opened and "end of stream" in problem and "quoted scalar" in str(error.context):
+        message = "A quote opens here and is never closed. Close it, or put what it stands in between other quotes."
+        return Finding("yaml_syntax", message, file, opened.line + 1, opened.column + 1)
     if "'\\t'" in problem:
         message = "A tab stands here. YAML is indented with spaces: replace the tab by spaces."
     elif "mapping values are not allowed" in problem:
@@ -322,7 +326,10 @@ def _syntax_finding(error: MarkedYAMLError, file: str) -> Finding:
     elif "cannot start any token" in problem:
         message = f"A value cannot begin like this ({problem}). Put it in quotes."
     else:
-        message = f"This is not YAML: {problem}" + (f" {error.context}" if error.context else "") + "."
+        where = (
+            f" that opens at {opened.line + 1}:{opened.column + 1}" if opened and "flow" in str(error.context) else ""
+        )
+        message = f"This is not YAML: {problem}" + (f" {error.context}{where}" if error.context else "") + "."
     return Finding("yaml_syntax", message, file, line, column)
 
 

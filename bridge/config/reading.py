@@ -204,14 +204,15 @@ def _choose_mappings(
             findings.append(source.finding(path, "missing_mapping", message))
         elif result.mapping is None:
             usable = False
-        elif result.mapping.schema != schema:
-            message = f"This mapping is for the schema {result.mapping.schema!r}. Name one that is for {schema!r}."
-            findings.append(source.finding(path, "mapping_schema_mismatch", message))
-        elif kind in DESTINATIONS and result.mapping.destination != kind:
-            message = (
-                f"This mapping is for a destination of kind {result.mapping.destination!r}. Name one for this kind."
-            )
-            findings.append(source.finding(path, "mapping_destination_mismatch", message))
         else:
-            chosen[schema] = result.mapping
+            chosen[schema] = mapping = result.mapping
+            if mapping.schema != schema:
+                message = f"This mapping is for the schema {mapping.schema!r}. Name one that is for {schema!r}."
+                findings.append(source.finding(path, "mapping_schema_mismatch", message))
+            if kind in DESTINATIONS and mapping.destination != kind:
+                message = (
+                    f"This mapping is for destinations of kind {mapping.destination!r}; this tenant's is {kind!r}. "
+                    "Name another mapping, or correct the `destination` in this one."
+                )
+                findings.append(source.finding(path, "mapping_destination_mismatch", message))
     return (chosen if usable else None), findings

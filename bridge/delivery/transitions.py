@@ -143,10 +143,14 @@ def settle(delivery: Delivery) -> Delivery:
 
 
 def describe(problems: Sequence[Problem]) -> str:
-    """Tell a rejection in the reviewer's words: the field at the source, then what is wrong with it."""
-    return "; ".join(
-        f"{problem.field}: {problem.message}" if problem.field else problem.message for problem in problems
-    )
+    """Tell a rejection in the reviewer's words: each problem with its field at the source, which is said once."""
+    return "; ".join(map(_described, problems))
+
+
+def _described(problem: Problem) -> str:
+    field = problem.field
+    named = field is None or problem.message.startswith((f"{field} ", f"{field}:"))
+    return problem.message if named else f"{field}: {problem.message}"
 
 
 def _conclude(

@@ -209,6 +209,11 @@ def test_a_mapping_for_another_destination_is_told(write, files, environ):
     assert told(findings_of(write(files), environ)) == [
         f"{ACME}:14:15 error mapping_destination_mismatch mappings.invoice_v2"
     ]
+    files["mappings/own.yaml"] = files["mappings/own.yaml"].replace("schema: invoice_v2", "schema: receipt_v1")
+    assert told(findings_of(write(files), environ)) == [
+        f"{ACME}:14:15 error mapping_schema_mismatch mappings.invoice_v2",
+        f"{ACME}:14:15 error mapping_destination_mismatch mappings.invoice_v2",
+    ]
 
 
 def test_a_failing_test_in_a_mapping_is_an_error(write, files, environ):

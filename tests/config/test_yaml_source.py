@@ -73,6 +73,7 @@ def test_an_alias_is_the_value_it_names():
         ("a:\n\tb: 1\n", ("yaml_syntax", 2, 1, None)),
         ("a: [1\n", ("yaml_syntax", 2, 1, None)),
         ("a: b: c\n", ("yaml_syntax", 1, 5, None)),
+        ("a: 1\nb: 'open\nc: 2\n\n", ("yaml_syntax", 2, 4, None)),
         ("a: @x\n", ("yaml_syntax", 1, 4, None)),
         ("a: 1\nb: \x01\n", ("yaml_syntax", 2, 4, None)),
         ('a: "\\U99999999"\n', ("yaml_syntax", 1, 1, None)),

@@ -116,6 +116,16 @@ def test_a_rejection_is_reported_with_every_problem_in_the_reviewers_words() -> 
     )
 
 
+def test_a_field_that_its_problem_names_already_is_not_named_twice() -> None:
+    sentences = ("total is 5, and Dynamics holds 1 to 4.", "total: it is not confirmed.", "totals differ.", "5 is odd.")
+    problems = tuple(Problem("total", None, "any", sentence) for sentence in sentences)
+    told = fail(working(), RejectedError(problems)).delivery.error
+    assert told is not None
+    assert told.message == (
+        "total is 5, and Dynamics holds 1 to 4.; total: it is not confirmed.; total: totals differ.; total: 5 is odd."
+    )
+
+
 def test_a_skip_is_reported_as_skipped() -> None:
     """Creating nothing on purpose is an end of its own."""
     turn = fail(working(), SkippedError("lookup_missing", "No account has accountnumber V-1."))

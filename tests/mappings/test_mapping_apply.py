@@ -200,6 +200,31 @@ def test_a_fallback_that_was_not_needed_is_not_asked_for_its_confidence():
         assert problems(body, fields={"a": "", "b": "B"}, confidences=confidences) == [("b", "x", "low_confidence")]
 
 
+@pytest.mark.parametrize(
+    ("column", "low"),
+    [
+        ('{from: fields.dash, then: [empty_if("-"), coalesce(fields.low)]}', ["low"]),
+        ("{from: fields.none, then: [coalesce(fields.sure, fields.low)]}", []),
+        ("{from: fields.low_none, then: [coalesce(fields.sure)]}", []),
+        ("{from: fields.none, then: [coalesce(fields.low), coalesce(fields.sure)]}", ["low"]),
+        ('{from: fields.low, then: [empty_if("L"), coalesce(fields.sure)]}', []),
+        ('{from: fields.sure, then: [concat(" ", fields.low, fields.low_none)]}', ["low"]),
+        ('{from: fields.low_none, then: [concat(" ", fields.sure)]}', []),
+        ('{from: fields.sure, then: [concat(fields.low_none || fields.low, "-", @)]}', ["low"]),
+        ("{from: fields.none, then: [coalesce('given', fields.low)]}", []),
+    ],
+)
+def test_the_confidence_that_counts_is_that_of_the_fields_a_value_came_from(column, low):
+    """Steps may empty a value and fetch another: what was not used is not asked, and what was used is."""
+    given = {"dash": "-", "low": "L", "sure": "S", "none": "", "low_none": ""}
+    confidences = dict.fromkeys(given, Decimal(1)) | {"low": Decimal("0.1"), "low_none": Decimal("0.1")}
+    body = f"guards: {{min_confidence: 0.5}}\ncolumns: {{x: {column}}}"
+    result = mapping(body).apply(document(fields=given, confidences=confidences))
+    found = result.problems if isinstance(result, Rejection) else ()
+    assert [problem.field for problem in found] == low
+    assert {problem.code for problem in found} <= {"low_confidence"}
+
+
 def test_the_review_must_have_confirmed_what_the_mapping_names():
     body = "guards: {confirmed: [total, fields.number, line_items]}\ncolumns: {a: fields.total}"
     rows = (LineItem({"id": "li_1"}), LineItem({"id": "li_2"}), LineItem({}))
