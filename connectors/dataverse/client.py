@@ -28,6 +28,10 @@ WIRE = Wire(
 JSON_HEADERS: Mapping[str, str] = {"Content-Type": "application/json; charset=utf-8"}
 
 
+CREATED = frozenset({201, 204})
+"""What a create is answered with. Another 2xx, or half an answer under it, may come from anywhere: the row is read."""
+
+
 class TokenProvider(Protocol):
     """Where access tokens come from. Raises ``OutcomeError``s."""
 
