@@ -148,8 +148,8 @@ class HttpPeer:
         """Send one request, once. ``url`` is percent-encoded already; ``timeout`` in seconds is for the whole exchange.
 
         Raises ``ThrottledError`` on 429, ``TransientError`` when there was no effect, ``UnknownOutcomeError`` when a
-        mutating request was sent and no answer came, ``BlockedError`` when the other side cannot be trusted. Any other
-        status is the caller's to judge.
+        mutating request was sent and no answer came, or only a page in place of one (``bad_answer``), ``BlockedError``
+        when the other side cannot be trusted. Any other status is the caller's to judge.
         """
         if self._pace.pause_left:
             await self._pace.unpaused()
@@ -235,6 +235,9 @@ class HttpPeer:
             pause = retry_after or 0.0
             raise ThrottledError("throttled", f"{wire.name} asked for a pause of {pause:.0f} s.", retry_after=pause)
         self._pace.went_well()
+        if request.mutating and answer.status < _NO_SUCCESS and answer.body.lstrip().startswith(b"<"):
+            message = f"{request.purpose} was answered with {answer.status} by something that is not {wire.name}."
+            raise UnknownOutcomeError("bad_answer", message, retry_after=retry_after)
         return answer
 
     def _heed(self, response: aiohttp.ClientResponse) -> float | None:

@@ -10,13 +10,12 @@ from random import Random
 
 from bridge.delivery.model import Attempt, Delivery, DeliveryError, Millis, State, Step, Watch
 from bridge.delivery.retry import RetrySchedule
-from bridge.delivery.transitions import Turn, describe, end, hand_back, supersede, wait_for
+from bridge.delivery.transitions import Turn, asked_pause, describe, end, hand_back, supersede, wait_for
 from connectors.outcome import (
     BlockedError,
     OutcomeError,
     RejectedError,
     SkippedError,
-    ThrottledError,
     TransientError,
     UnknownOutcomeError,
 )
@@ -119,8 +118,8 @@ def failed(
 ) -> Turn:
     """Reading or asking did not end well: wait, try again, or end."""
     match error:
-        case ThrottledError():
-            return Turn(wait_for(delivery, error, now + round((error.retry_after or 0) * 1000)))
+        case TransientError() if (pause := asked_pause(error)) is not None:
+            return Turn(wait_for(delivery, error, now + pause))
         case BlockedError():
             return Turn(wait_for(delivery, error, now))
         case TransientError():
@@ -138,7 +137,7 @@ def _try_failed(
 ) -> Turn:
     tries = delivery.tries + 1
     name = "unknown" if isinstance(error, UnknownOutcomeError) else "retry"
-    wait = schedule.next_wait(tries, rng, retry_after=error.retry_after)
+    wait = schedule.next_wait(tries, rng)
     if wait is None:
         return _ended(delivery, State.FAILED, name, now, started_at, _told(error))
     attempts = delivery.attempts + 1

@@ -68,8 +68,8 @@ def failed(
 ) -> Turn:
     """A step did not end well: wait, try again, report or park, by the kind of the error."""
     match error:
-        case ThrottledError():
-            return Turn(wait_for(delivery, error, now + round((error.retry_after or 0) * 1000)))
+        case TransientError() if (pause := asked_pause(error)) is not None:
+            return Turn(wait_for(delivery, error, now + pause))
         case BlockedError():
             return Turn(wait_for(delivery, error, now))
         case TransientError() if delivery.step is Step.REPORT:
@@ -204,11 +204,22 @@ def wait_for(delivery: Delivery, error: OutcomeError, until: Millis) -> Delivery
     return waiting if delivery.outcome else waiting.evolve(error=DeliveryError(error.code, error.message))
 
 
+def asked_pause(error: TransientError) -> Millis | None:
+    """Return how long the other side asked to wait, by a 429 or a ``Retry-After`` on any status; None if it did not.
+
+    Such a wait is no try of ours: an outage that says "in a second" each time would use the schedule up in seconds. One
+    that asks for no time at all is left to the schedule.
+    """
+    if error.retry_after or isinstance(error, ThrottledError):
+        return round((error.retry_after or 0) * 1000)
+    return None
+
+
 def _try_failed(
     delivery: Delivery, error: TransientError, now: Millis, started_at: Millis, schedule: RetrySchedule, rng: Random
 ) -> Turn:
     tries = delivery.tries + 1
-    wait = schedule.next_wait(tries, rng, retry_after=error.retry_after)
+    wait = schedule.next_wait(tries, rng)
     name = "unknown" if isinstance(error, UnknownOutcomeError) else "retry"
     if wait is None:
         return _conclude(delivery, State.FAILED, name, now, started_at, error)
@@ -221,7 +232,7 @@ def _report_failed(
     delivery: Delivery, error: TransientError, now: Millis, schedule: RetrySchedule, rng: Random
 ) -> Turn:
     tries = delivery.tries + 1
-    wait = schedule.next_wait(tries, rng, retry_after=error.retry_after)
+    wait = schedule.next_wait(tries, rng)
     if wait is None:
         parked = end(delivery, State.PARKED, now).evolve(step=Step.REPORT)
         message = f"The outcome ({delivery.outcome}) could not be reported to the source: {error.message}"

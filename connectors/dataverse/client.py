@@ -6,7 +6,7 @@ from urllib.parse import quote, urlsplit
 
 from connectors.dataverse.refusals import Namer, Refusal, nobody, outcome_of, refusal_of
 from connectors.http import Answer, HttpPeer, Wire
-from connectors.outcome import BlockedError, OutcomeError, ThrottledError, UnknownOutcomeError
+from connectors.outcome import BlockedError, OutcomeError, ThrottledError
 from connectors.ports import RequestLog
 
 API_PATH = "/api/data/v9.2/"
@@ -26,6 +26,10 @@ WIRE = Wire(
 """What every request carries. ``If-None-Match: null`` is Dataverse's way to bypass caches, and no condition."""
 
 JSON_HEADERS: Mapping[str, str] = {"Content-Type": "application/json; charset=utf-8"}
+
+
+CREATED = frozenset({201, 204})
+"""What a create is answered with. Another 2xx, or half an answer under it, may come from anywhere: the row is read."""
 
 
 class TokenProvider(Protocol):
@@ -68,8 +72,7 @@ class DataverseClient:
     ) -> Answer:
         """Send a request to ``path``, relative to the API's root and percent-encoded, or a full URL below that root.
 
-        A 401 has the token renewed once. Raises ``BlockedError`` (``unauthorized``) for a second 401, and
-        ``UnknownOutcomeError`` (``bad_answer``) for a write that a page answered as if it had gone well.
+        A 401 has the token renewed once. Raises ``BlockedError`` (``unauthorized``) for a second 401.
         """
         url = self._url(path)
         timeout = self._write_timeout if mutating else self._read_timeout
@@ -85,9 +88,6 @@ class DataverseClient:
                 method, url, purpose=purpose, mutating=mutating, headers=sent, body=body, timeout=timeout, log=log
             )
             if answer.status != 401:
-                if mutating and answer.status < 300 and answer.body.lstrip().startswith(b"<"):
-                    message = f"{purpose} was answered with {answer.status} by something that is not Dataverse."
-                    raise UnknownOutcomeError("bad_answer", message)
                 return answer
             self._tokens.invalidate(token)
             if renewed:

@@ -8,7 +8,7 @@ from uuid import UUID
 from weakref import WeakValueDictionary
 
 from connectors.dataverse.catalog import Catalog, UnknownTableError
-from connectors.dataverse.client import JSON_HEADERS, DataverseClient, escaped, quoted
+from connectors.dataverse.client import CREATED, JSON_HEADERS, DataverseClient, escaped, quoted
 from connectors.dataverse.keys import lookup_row_id
 from connectors.dataverse.metadata import Attribute, Kind, Table
 from connectors.dataverse.refusals import refusal_of
@@ -189,10 +189,10 @@ class Lookups:
             body=encode_json(body),
             log=log,
         )
-        if answer.status < 300:
+        if answer.status in CREATED:
             return new_id
         refusal = refusal_of(answer)
-        if not refusal.taken:
+        if answer.status >= 300 and not refusal.taken:
             raise self._client.outcome(refusal, purpose, mutating=True, name=lambda _: (_field(plan), plan.column))
         ids = await self._query(table, values, log)
         if len(ids) == 1:

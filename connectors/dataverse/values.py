@@ -75,7 +75,7 @@ def _same_number(planned: int | Decimal, current: Any, kind: Kind) -> bool:
 
 
 def _same_text(planned: str, current: str) -> bool:
-    return planned == current or _as_kept(planned) == current
+    return planned == current or _as_kept(planned) == current.replace("\r\n", "\n")
 
 
 def _as_kept(text: str) -> str:

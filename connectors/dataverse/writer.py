@@ -11,7 +11,7 @@ from uuid import UUID
 
 from connectors.dataverse.batch import LARGEST_CHANGE_SET, Operation, Part, read_change_set, write_change_set
 from connectors.dataverse.catalog import Catalog
-from connectors.dataverse.client import JSON_HEADERS, DataverseClient
+from connectors.dataverse.client import CREATED, JSON_HEADERS, DataverseClient
 from connectors.dataverse.difference import Difference, difference
 from connectors.dataverse.lookups import Lookups
 from connectors.dataverse.naming import namer
@@ -40,6 +40,7 @@ class Writer:
     async def write(self, prepared: PreparedRow, known: KnownRow, log: RequestLog) -> tuple[str, Done]:
         """Create or correct the row. Returns its id and what was done."""
         stored: StoredDocument | None = None
+        ours = known.may_exist and known.record_id is None
         if known.may_exist or known.record_id is not None:
             stored = await self._reading.document(prepared, known, log)
         if stored is None:
@@ -50,20 +51,19 @@ class Writer:
             if refusal is None:
                 if stored is None:
                     raise UnknownOutcomeError("bad_answer", "Dataverse did not tell the id of the new row; it is read.")
-                return stored.row.id, "created"
-            if stored is None:
+                ours = True
+            elif stored is None:
                 return await self._create_with_strays(prepared, refusal, log), "created"
         changes = difference(prepared, stored, known)
         if changes:
             await self._correct(prepared, stored.row, changes, log)
             return stored.row.id, "updated"
-        ours = known.may_exist and known.record_id is None
         return stored.row.id, "created" if ours else "unchanged"
 
     async def _create(self, prepared: PreparedRow, log: RequestLog) -> tuple[Refusal | None, str | None]:
         """Create the row with its lines in one transaction.
 
-        Returns the refusal when a key is taken, else the new row's id (None when the server did not tell it).
+        Returns the refusal when a key is taken, else the new row's id (None when the answer does not tell it).
         """
         lines = prepared.lines
         if lines is not None and len(lines.rows) > self._deep_insert_limit:
@@ -85,6 +85,8 @@ class Writer:
                 refusal = refusal_of(answer)
                 if not refusal.taken:
                     raise self._outcome(refusal, "create row", prepared)
+            elif answer.status not in CREATED:
+                return None, None
         return refusal, prepared.row_id or _id_in(entity_id)
 
     async def _create_with_strays(self, prepared: PreparedRow, refusal: Refusal, log: RequestLog) -> str:

@@ -196,6 +196,16 @@ async def test_html_in_place_of_json_is_told_as_such() -> None:
         answer.json()
 
 
+async def test_a_page_that_says_200_is_no_answer_to_a_write() -> None:
+    """A gateway's maintenance page proves nothing of what was sent to the system behind it."""
+    page = answering("200 OK", b"\n<html><body>Down for maintenance</body></html>", "Content-Type: text/html")
+    async with bare_server(page) as server, peer() as way:
+        with pytest.raises(UnknownOutcomeError) as caught:
+            await post(way, server.url)
+
+    assert caught.value.code == "bad_answer"
+
+
 async def test_a_redirect_is_not_followed() -> None:
     """A key is sent to the configured address and nowhere else."""
     async with bare_server(answering("200 OK")) as other:

@@ -201,6 +201,46 @@ async def test_a_page_that_says_200_is_never_taken_for_a_row(
     assert len(peculiar.rows("numora_invoice")) == 1
 
 
+@pytest.mark.parametrize("after", [True, False], ids=["after the effect", "without an effect"])
+async def test_half_an_answer_that_says_200_is_held_against_the_row(
+    connect: Any, peculiar: Peculiar, log: Any, after: bool
+) -> None:
+    """A create is answered with 201 or 204; what comes under another status may come from anywhere."""
+    to = connect(peculiar)
+    prepared = await to.prepare(plan(), KEY, log)
+
+    def half() -> web.Response:
+        return web.Response(status=200, body=b'{"value": [{"', content_type="application/json")
+
+    if after:
+        peculiar.alter = lambda request, _: half() if request.method == "POST" else None
+        assert (await to.write(prepared, NOTHING, log)).operation == "created"
+    else:
+        peculiar.instead = lambda request: half() if request.method == "POST" else None
+        with pytest.raises(UnknownOutcomeError):
+            await to.write(prepared, NOTHING, log)
+        peculiar.instead = lambda _: None
+        assert (await to.write(prepared, KnownRow(may_exist=True), log)).operation == "created"
+    assert len(peculiar.rows("numora_invoice")) == 1
+    assert peculiar.repeated_creates() == {}
+
+
+async def test_half_an_answer_is_no_created_vendor(connect: Any, peculiar: Peculiar, log: Any) -> None:
+    """A document that is bound to a vendor who is not there would be refused for ever."""
+    to = connect(peculiar)
+    vendor = LookupPlan("numora_Vendor", "account", {"accountnumber": "V2"}, "create", ())
+    wanted = WritePlan("numora_invoice", Identity(), {"numora_name": "INV-1"}, (vendor,))
+    peculiar.instead = lambda request: (
+        web.Response(status=200, body=b"{", content_type="application/json") if request.method == "POST" else None
+    )
+    with pytest.raises(TransientError):
+        await to.prepare(wanted, KEY, log)
+    peculiar.instead = lambda _: None
+    prepared = await to.prepare(wanted, KEY, log)
+    assert (await to.write(prepared, NOTHING, log)).operation == "created"
+    assert len(peculiar.rows("account")) == 2
+
+
 async def test_a_row_whose_id_is_not_told_and_which_is_not_there_is_read_again(
     connect: Any, peculiar: Peculiar, log: Any
 ) -> None:

@@ -190,6 +190,7 @@ def test_another_value_is_seen(planned: Any, current: Any) -> None:
         (Kind.STRING, " Contoso ", "Contoso"),
         (Kind.STRING, "  ", None),
         (Kind.MEMO, "one\r\ntwo", "one\ntwo"),
+        (Kind.MEMO, "one\ntwo", "one\r\ntwo"),
         (Kind.UNIQUEIDENTIFIER, "0000000a-0000-0000-0000-00000000000a", "0000000A-0000-0000-0000-00000000000A"),
         (Kind.DATETIME, "2026-01-31T00:00:00Z", "2026-01-31"),
     ],

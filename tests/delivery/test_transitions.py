@@ -90,6 +90,26 @@ def test_a_throttled_delivery_waits_without_being_counted() -> None:
     assert turn.delivery.due_at == NOW + 30_000
 
 
+@pytest.mark.parametrize("error", [TransientError, UnknownOutcomeError])
+@pytest.mark.parametrize("step", [Step.WRITE, Step.REPORT])
+def test_an_outage_that_names_a_pause_uses_no_schedule_up(error: type[TransientError], step: Step) -> None:
+    """A 503 with ``Retry-After: 1`` would otherwise fail every document within seconds."""
+    delivery = working(step=step, tries=2, attempts=2)
+
+    turn = fail(delivery, error("server_error", "Down for a moment.", retry_after=1))
+
+    assert turn.attempt is None
+    assert (turn.delivery.attempts, turn.delivery.tries) == (2, 2)
+    assert turn.delivery.due_at == NOW + 1000
+
+
+def test_an_outage_that_names_no_time_at_all_is_left_to_the_schedule() -> None:
+    """``Retry-After: 0`` would otherwise have it tried eleven times in one second."""
+    turn = fail(working(), TransientError("server_error", "Down.", retry_after=0))
+
+    assert (turn.delivery.attempts, turn.delivery.tries) == (1, 1)
+
+
 def test_a_blocked_delivery_waits_in_the_queue_without_a_report() -> None:
     """Nobody is told that a document failed because a key of ours expired."""
     turn = fail(working(), BlockedError("unauthorized", "The key is refused."))
