@@ -11,6 +11,7 @@ import tempfile
 from pathlib import Path
 
 import msgspec
+import uvloop
 
 from bridge.sandbox import ENTRA_TENANT, OPERATOR_KEY, SandboxTenant, SandboxWorld
 from connectors.numora.sandbox.samples import sample_invoices
@@ -80,4 +81,4 @@ async def main() -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main())
+    uvloop.run(main())

@@ -7,9 +7,10 @@ from typing import Any
 from bridge.actions.asked import UnsupportedError
 from bridge.pipeline.journal import NoJournal
 from bridge.pipeline.lane import Lane
+from bridge.pipeline.problems import every_problem
 from bridge.pipeline.runner import unmapped
 from connectors.outcome import RejectedError, SkippedError
-from connectors.ports import DocumentKey, KnownRow, Listing, RowDifference
+from connectors.ports import DocumentKey, FoundRow, KnownRow, Listing, RowDifference
 from mappings.compiled import CompiledMapping, Explanation
 from mappings.document import Document
 from mappings.plan import Problem, Rejection, Skip, WritePlan
@@ -20,7 +21,8 @@ class Preview:
     """What would become of a document.
 
     ``plan`` and ``body`` are None when there would be no write: then ``problems`` or ``skip`` (code and message) say
-    why. ``difference`` holds the row as it is against the plan; ``explanation`` how each column came about.
+    why. ``difference`` holds the row as it is against the plan; ``explanation`` how each column came about; ``found``
+    the rows that lookups led to.
     """
 
     document: Document
@@ -32,6 +34,7 @@ class Preview:
     difference: RowDifference | None = None
     problems: tuple[Problem, ...] = ()
     skip: tuple[str, str] | None = None
+    found: tuple[FoundRow, ...] = ()
 
 
 async def preview(lane: Lane, document_id: str, known: KnownRow) -> Preview | None:
@@ -56,18 +59,19 @@ async def preview(lane: Lane, document_id: str, known: KnownRow) -> Preview | No
         return Preview(document, deliverable, None, problems=(unmapped(document.schema),))
     explanation = mapping.explain(document)
     plan = explanation.result
-    if isinstance(plan, Rejection):
-        return Preview(document, deliverable, mapping, explanation, problems=plan.problems)
     if isinstance(plan, Skip):
         return Preview(document, deliverable, mapping, explanation, skip=(plan.code, plan.message))
+    key = DocumentKey(lane.tenant, document.id)
+    if isinstance(plan, Rejection):
+        problems = await every_problem(lane.destination, plan, key, journal)
+        return Preview(document, deliverable, mapping, explanation, problems=problems)
     await lane.verify(mapping)
     try:
-        prepared = await lane.destination.prepare(
-            plan, DocumentKey(lane.tenant, document.id), journal, create_missing=False
-        )
+        prepared = await lane.destination.prepare(plan, key, journal, create_missing=False)
     except RejectedError as error:
         return Preview(document, deliverable, mapping, explanation, plan, problems=error.problems)
     except SkippedError as error:
         return Preview(document, deliverable, mapping, explanation, plan, skip=(error.code, error.message))
     difference = await lane.destination.compare(prepared, known, journal)
-    return Preview(document, deliverable, mapping, explanation, plan, prepared.body, difference)
+    found = tuple(prepared.found)
+    return Preview(document, deliverable, mapping, explanation, plan, prepared.body, difference, found=found)

@@ -23,7 +23,7 @@ DOCUMENT_REMEDIES: Final[Mapping[str, str]] = {
     "number_out_of_range": f"{_READ_AGAIN}.",
     "required_missing": "Fill the field in review, or do not require it in the mapping.",
     "selection_failed": "Correct the mapping's expression; `numora-bridge preview` shows what it met.",
-    "selection_too_large": "Select less in the mapping's expression.",
+    "selection_too_large": "Select less, or put together less, in the mapping.",
     "too_many_decimals": f"{_READ_AGAIN}, or let the mapping round.",
     "unknown_option": "Add the value to `options`, or give a `default`.",
 }

@@ -2,7 +2,7 @@
 
 from asyncio import Semaphore
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ import aiohttp
 from connectors.files import FileFetcher
 from connectors.http import HttpPeer, Observer, Wire
 from connectors.pacing import Paces
+from connectors.sharing import Sharing
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +20,8 @@ class Surroundings:
     """What the process shares among its connectors.
 
     ``session`` is the one pool of connections, ``paces`` the limits of each identity, ``ca_file`` further certificates,
-    ``fetch_file`` the way to files that documents name; None where none are fetched.
+    ``fetch_file`` the way to files that documents name; None where none are fetched. ``sharing`` holds what tenants
+    have in common besides.
     """
 
     session: aiohttp.ClientSession
@@ -27,6 +29,7 @@ class Surroundings:
     ca_file: Path | None
     observe: Observer
     fetch_file: FileFetcher | None = None
+    sharing: Sharing = field(default_factory=Sharing)
 
     def peer(self, wire: Wire, identity: str, *, concurrency: int, ceiling: int | None = None) -> HttpPeer:
         """Return the way to one outside system, used with one identity by one tenant.

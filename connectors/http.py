@@ -12,6 +12,7 @@ from decimal import Decimal
 from email.utils import parsedate_to_datetime
 from functools import lru_cache
 from itertools import count
+from math import isfinite
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -21,7 +22,7 @@ import msgspec
 from yarl import URL
 
 from connectors.outcome import BlockedError, ThrottledError, TransientError, UnknownOutcomeError
-from connectors.pacing import Pace
+from connectors.pacing import LONGEST_PAUSE, Pace
 from connectors.ports import OutgoingRequest, RequestLog, RequestOutcome
 
 LARGEST_ANSWER = 64 * 1024 * 1024
@@ -35,6 +36,7 @@ _CONNECT_TIMEOUT = 15.0
 _OPENING_HOLDS = 60.0
 """Seconds after which a request that still waits for its place is journalled anew; that fails if it is ours no more."""
 
+_TOO_MANY_DIGITS = 10
 _TOO_MANY_REQUESTS = 429
 _NO_SUCCESS = 300
 _REFUSALS = 400
@@ -158,17 +160,38 @@ class HttpPeer:
         opened = time.monotonic()
         async with self._slots:
             try:
-                await self._pace.acquire()
+                await self._place(request, opened, log)
             except ThrottledError as error:
                 if log is not None:
                     log.closed(RequestOutcome(request.id, None, 0, error=error.code))
                 raise
             try:
-                if log is not None and time.monotonic() - opened > _OPENING_HOLDS:
-                    await log.opening(request)
                 return await self._exchange(request, headers, body, timeout, log)
             finally:
                 self._pace.release()
+
+    async def _place(self, request: OutgoingRequest, opened: float, log: RequestLog | None) -> None:
+        """Wait for a place, and journal the request anew when that took long; a pause may begin meanwhile as well."""
+        await self._pace.acquire()
+        if log is None or time.monotonic() - opened <= _OPENING_HOLDS:
+            return
+        try:
+            await log.opening(request)
+            await self._pace.unpaused()
+        except BaseException:
+            self._pace.release()
+            raise
+
+    def hold(self, seconds: float | None) -> float:
+        """Let nothing more out for this long, as for a 429: a pause was asked for in the body of an answer.
+
+        None when the other side named no time. Returns the seconds.
+        """
+        return self._pace.refused(seconds)
+
+    async def unpaused(self) -> None:
+        """Wait for a pause to end. Raises ``ThrottledError`` when it lasts longer than is waited in place."""
+        await self._pace.unpaused()
 
     async def _exchange(
         self,
@@ -192,7 +215,8 @@ class HttpPeer:
                 timeout=_timeout(timeout),
                 allow_redirects=False,
             ) as response:
-                answer = _without_credential(await self._read(response, request.id), sent_headers)
+                retry_after = self._heed(response)
+                answer = _without_credential(await self._read(response, request.id, retry_after), sent_headers)
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
             elapsed = time.perf_counter() - started
             self._observe(wire.name, request.purpose, None, elapsed)
@@ -207,10 +231,27 @@ class HttpPeer:
             log.closed(
                 RequestOutcome(request.id, answer.status, round(elapsed * 1000), answer.peer_request_id, None, excerpt)
             )
-        self._learn(answer)
+        if answer.status == _TOO_MANY_REQUESTS:
+            pause = retry_after or 0.0
+            raise ThrottledError("throttled", f"{wire.name} asked for a pause of {pause:.0f} s.", retry_after=pause)
+        self._pace.went_well()
         return answer
 
-    async def _read(self, response: aiohttp.ClientResponse, request_id: str) -> Answer:
+    def _heed(self, response: aiohttp.ClientResponse) -> float | None:
+        """Do what the head of an answer asks for, since its body may be long in coming. Returns ``retry_after``."""
+        if self._wire.parallelism_header is not None:
+            hint = response.headers.get(self._wire.parallelism_header, "")
+            if hint.isascii() and hint.isdigit() and len(hint) < _TOO_MANY_DIGITS:
+                self._pace.hint(int(hint))
+        told = response.headers.get("Retry-After")
+        retry_after = None if told is None else parse_retry_after(told, datetime.now(UTC))
+        if response.status == _TOO_MANY_REQUESTS:
+            return self.hold(retry_after)
+        if retry_after is not None:
+            self._pace.pause(retry_after)
+        return retry_after
+
+    async def _read(self, response: aiohttp.ClientResponse, request_id: str, retry_after: float | None) -> Answer:
         complete = True
         body = b""
         try:
@@ -222,7 +263,6 @@ class HttpPeer:
         except (aiohttp.ClientError, TimeoutError, OSError):
             complete = False
         headers = response.headers
-        retry_after = headers.get("Retry-After")
         peer_request_id = None
         for name in self._wire.peer_request_id_headers:
             peer_request_id = headers.get(name)
@@ -233,25 +273,10 @@ class HttpPeer:
             headers,
             body,
             complete,
-            None if retry_after is None else parse_retry_after(retry_after, datetime.now(UTC)),
+            retry_after,
             request_id,
             peer_request_id,
         )
-
-    def _learn(self, answer: Answer) -> None:
-        if self._wire.parallelism_header is not None:
-            hint = answer.headers.get(self._wire.parallelism_header, "")
-            if hint.isascii() and hint.isdigit():
-                self._pace.hint(int(hint))
-        if answer.status == _TOO_MANY_REQUESTS:
-            pause = self._pace.pause(answer.retry_after)
-            self._pace.cut()
-            raise ThrottledError(
-                "throttled", f"{self._wire.name} asked for a pause of {pause:.0f} s.", retry_after=pause
-            )
-        if answer.retry_after is not None:
-            self._pace.pause(answer.retry_after)
-        self._pace.went_well()
 
 
 async def _read_bounded(response: aiohttp.ClientResponse) -> tuple[bytes, bool]:
@@ -296,7 +321,7 @@ def _without_credential(answer: Answer, headers: Mapping[str, str]) -> Answer:
 def parse_retry_after(value: str, now: datetime) -> float | None:
     """Return the seconds that a ``Retry-After`` header asks for: a number of seconds or an HTTP date; None if neither.
 
-    A date has whole seconds only, so that up to one second more is waited.
+    A date has whole seconds only, so that up to one second more is waited. More than ``LONGEST_PAUSE`` is not believed.
     """
     value = value.strip()
     try:
@@ -309,7 +334,7 @@ def parse_retry_after(value: str, now: datetime) -> float | None:
         if moment.tzinfo is None:
             moment = moment.replace(tzinfo=UTC)
         seconds = (moment - now).total_seconds() + 1
-    return max(0.0, seconds) if seconds == seconds and seconds != float("inf") else None  # noqa: PLR0124
+    return min(max(0.0, seconds), LONGEST_PAUSE) if isfinite(seconds) else None
 
 
 @lru_cache(maxsize=32)

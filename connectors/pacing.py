@@ -15,6 +15,8 @@ PATIENCE = 5.0
 LONGEST_PAUSE = 24 * 3600.0
 """Seconds; a longer pause than this is not believed."""
 
+_FIRST_SHORTEST_PAUSE = 0.2
+_LONGEST_SHORTEST_PAUSE = 5.0
 _FIRST_UNTOLD_PAUSE = 1.0
 _LONGEST_UNTOLD_PAUSE = 60.0
 
@@ -63,6 +65,7 @@ class Pace:
         self._went_well = 0
         self._hint: int | None = None
         self._untold_pause = _FIRST_UNTOLD_PAUSE
+        self._shortest_pause = _FIRST_SHORTEST_PAUSE
 
     @property
     def limit(self) -> int | None:
@@ -121,9 +124,22 @@ class Pace:
         if self._limit is not None:
             self._limit = max(1, self._limit // 2)
 
+    def refused(self, seconds: float | None) -> float:
+        """Take a 429: cut the parallelism, and pause as ``pause`` does.
+
+        Such a refusal costs a delivery no try, so that one which names no time worth mentioning would have it asked
+        again and again without end; the pause has a least length, which grows until an answer is good.
+        """
+        self.cut()
+        if seconds is not None:
+            seconds = max(seconds, self._shortest_pause)
+            self._shortest_pause = min(self._shortest_pause * 2, _LONGEST_SHORTEST_PAUSE)
+        return self.pause(seconds)
+
     def went_well(self) -> None:
         """Count an answer that was not a refusal; enough of them let the parallelism grow by one."""
         self._untold_pause = _FIRST_UNTOLD_PAUSE
+        self._shortest_pause = _FIRST_SHORTEST_PAUSE
         if self._limit is None or self._ceiling is None or self._limit >= self._ceiling:
             return
         self._went_well += 1

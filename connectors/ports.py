@@ -161,6 +161,15 @@ class RowDifference(msgspec.Struct, frozen=True):
     lines_removed: tuple[str, ...] = ()
 
 
+class FoundRow(msgspec.Struct, frozen=True):
+    """The row of ``table`` that lookup ``column`` led to; it was found ``age`` seconds ago, and remembered since."""
+
+    column: str
+    table: str
+    id: str
+    age: float
+
+
 class PreparedWrite(Protocol):
     """A plan with its lookups resolved and its names translated; what else it holds is the connector's own affair."""
 
@@ -171,6 +180,10 @@ class PreparedWrite(Protocol):
     @property
     def body(self) -> Mapping[str, Any]:
         """The row as it would be sent, for a preview."""
+
+    @property
+    def found(self) -> Sequence[FoundRow]:
+        """The rows that lookups led to, without those that are still to be created."""
 
 
 class Destination(Protocol):

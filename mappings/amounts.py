@@ -29,7 +29,11 @@ _WIDE_EXACT: Final = Context(prec=4 * OUT_OF_RANGE, traps=[Inexact])
 _MINUS: Final = frozenset("-\u2212\u2010\u2011\u2012\u2013\ufe63\uff0d")
 _PLUS: Final = frozenset("+\uff0b")
 _SPACES: Final = frozenset(" \t\u00a0\u2007\u2009\u202f\u2002\u2003\u2005\u2006\u200a")
-_INVISIBLE: Final = dict.fromkeys(map(ord, "\u200b\u200e\u200f\u061c\u2066\u2067\u2068\u2069\ufeff"))
+_PLAIN: Final[dict[int, str | None]] = {
+    **dict.fromkeys(map(ord, _SPACES - {"\t"}), " "),
+    **dict.fromkeys(map(ord, "\u200b\u200e\u200f\u061c\u2066\u2067\u2068\u2069\ufeff"), None),
+}
+"""Makes every space the plain one, and takes marks out that nobody sees."""
 _APOSTROPHES: Final = frozenset("'\u2019")
 _LOCAL_SYMBOLS: Final = (
     "US$",
@@ -75,7 +79,7 @@ class AmountFormat:
         number = self._number(core)
         if number is not None:
             return number
-        peeled = self._peel(core.translate(_INVISIBLE))
+        peeled = self._peel(core.translate(_PLAIN))
         if peeled is None:
             raise self._refusal(text)
         negative, core = peeled
@@ -144,7 +148,8 @@ def amount_format(locale: str) -> AmountFormat:
         patterns.append(own)
     group, point = get_group_symbol(known, numbering_system="latn"), get_decimal_symbol(known, numbering_system="latn")
     currencies = {*known.currencies, *get_global("all_currencies"), *known.currency_symbols.values(), *_LOCAL_SYMBOLS}
-    usable = {name for name in currencies if name and not any(char.isdigit() or char in _SPACES for char in name)}
+    written = {name.translate(_PLAIN).strip() for name in currencies}
+    usable = {name for name in written if name and not any(map(str.isdigit, name))}
     return AmountFormat(
         str(known),
         f"1{group}234{point}50",
@@ -226,8 +231,11 @@ def fit_scale(number: Decimal, scale: int, rounding: Rounding | None) -> Decimal
 
 def multiply_exactly(number: Decimal | int, factor: Decimal) -> Decimal:
     """Return the product with all its digits. Raises ``ValueProblemError`` with ``number_out_of_range``."""
-    product = _WIDE.multiply(Decimal(number), factor)
-    if abs(product.adjusted()) > OUT_OF_RANGE:
+    try:
+        product = _WIDE_EXACT.multiply(Decimal(number), factor)
+    except Inexact:
+        product = None
+    if product is None or abs(product.adjusted()) > OUT_OF_RANGE:
         raise ValueProblemError(
             codes.NUMBER_OUT_OF_RANGE, f"{shown(number)} is out of range. Correct the amount in review."
         )

@@ -4,15 +4,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
-from typing import Any, ClassVar, Final
+from typing import Any, ClassVar
 from uuid import UUID
 
+from mappings.cells import confidence_of, split_cells
 from mappings.compiled import CompiledMapping
 from mappings.document import Document, LineItem
 from mappings.model import CaseDocument, Expectation, ExpectedProblem
 from mappings.plan import LookupPlan, MappingResult, Problem, Rejection, Skip, WritePlan
-
-_CELL: Final = frozenset({"value", "confidence"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +37,9 @@ def run_tests(mapping: CompiledMapping) -> tuple[TestResult, ...]:
 
 def document_of(case: CaseDocument, schema: str) -> Document:
     """Return the document that a test describes. Dates become their ISO text, since documents carry text."""
-    fields, confidences = _cells(case.fields)
+    fields, confidences = split_cells(_as_json(case.fields))
+    told = {name: confidence_of(number) for name, number in _as_json(case.confidences).items()}
+    confidences |= {name: number for name, number in told.items() if number is not None}
     return Document(
         id=case.id or "test-document",
         schema=case.schema_ or schema,
@@ -56,22 +57,7 @@ def document_of(case: CaseDocument, schema: str) -> Document:
 
 
 def _line_item(row: Any) -> LineItem:
-    return LineItem(*_cells(row if isinstance(row, dict) else {"value": row}))
-
-
-def _cells(cells: Mapping[Any, Any]) -> tuple[dict[str, Any], dict[str, Decimal]]:
-    values: dict[str, Any] = {}
-    confidences: dict[str, Decimal] = {}
-    for key, cell in cells.items():
-        name = str(_as_json(key))
-        if isinstance(cell, dict) and "value" in cell and cell.keys() <= _CELL:
-            values[name] = _as_json(cell["value"])
-            confidence = cell.get("confidence")
-            if isinstance(confidence, (Decimal, int)) and not isinstance(confidence, bool):
-                confidences[name] = Decimal(confidence)
-        else:
-            values[name] = _as_json(cell)
-    return values, confidences
+    return LineItem(*split_cells(_as_json(row if isinstance(row, dict) else {"value": row})))
 
 
 def _as_json(value: Any) -> Any:
@@ -94,8 +80,13 @@ def _differences(expect: Expectation, result: MappingResult) -> Iterator[str]:
 def _skip_differences(expect: Expectation, skip: Skip) -> Iterator[str]:
     if expect.skip is None:
         yield f"the document is skipped ({skip.code}): {skip.message}"
-    elif expect.skip != skip.code:
+        return
+    if expect.skip != skip.code:
         yield f"the document is skipped with {skip.code}, and not with {expect.skip}"
+    if expect.problems:
+        yield "problems are expected, and the document is skipped"
+    if _expects_a_plan(expect):
+        yield "columns, lookups, lines or attachments are expected, and the document is skipped"
 
 
 def _rejection_differences(expect: Expectation, problems: Sequence[Problem]) -> Iterator[str]:
@@ -104,16 +95,42 @@ def _rejection_differences(expect: Expectation, problems: Sequence[Problem]) -> 
     if expect.problems is None or expect.skip is not None:
         yield from (f"the document is rejected: {_problem(problem)}" for problem in problems)
         return
-    left = list(problems)
-    for wanted in expect.problems:
-        found = next((problem for problem in left if _matches(wanted, problem)), None)
-        if found is None:
+    pairs = _pairs(expect.problems, problems)
+    for index, wanted in enumerate(expect.problems):
+        if index not in pairs.values():
             yield f"the problem {_wanted(wanted)} is expected, and is not there"
-        else:
-            left.remove(found)
-    yield from (f"the problem is not expected: {_problem(problem)}" for problem in left)
-    if expect.columns or expect.lookups or expect.lines or expect.attachments:
+    for place, problem in enumerate(problems):
+        if place not in pairs:
+            yield f"the problem is not expected: {_problem(problem)}"
+    if _expects_a_plan(expect):
         yield "columns, lookups, lines or attachments are expected, and the document is rejected"
+
+
+def _expects_a_plan(expect: Expectation) -> bool:
+    """Tell whether something is expected that only a document has which is delivered."""
+    return any(part is not None for part in (expect.columns, expect.lookups, expect.lines, expect.attachments))
+
+
+def _pairs(wanted: Sequence[ExpectedProblem], problems: Sequence[Problem]) -> dict[int, int]:
+    """Return which problem, by its place, is which expected one, by its index: as many pairs as there can be.
+
+    One that is expected by its code alone leaves a problem to another that fits no other.
+    """
+    pairs: dict[int, int] = {}
+
+    def pair(index: int, tried: set[int]) -> bool:
+        for place, problem in enumerate(problems):
+            if place in tried or not _matches(wanted[index], problem):
+                continue
+            tried.add(place)
+            if place not in pairs or pair(pairs[place], tried):
+                pairs[place] = index
+                return True
+        return False
+
+    for index in range(len(wanted)):
+        pair(index, set())
+    return pairs
 
 
 def _plan_differences(expect: Expectation, plan: WritePlan) -> Iterator[str]:

@@ -38,7 +38,7 @@ PROBLEM_CODES: Final[Mapping[str, str]] = {
     NOT_A_DATETIME: "The text is not a date with a time in any of the column's formats.",
     NOT_A_GUID: "The text is not a GUID.",
     NOT_A_SINGLE_VALUE: "A list or an object was found where one value is wanted.",
-    NOT_A_LIST: "The lines of the mapping select something that is not a list.",
+    NOT_A_LIST: "The lines of the mapping select something that is not a list of rows.",
     AMBIGUOUS_DATE: "Two of the column's formats read the text as different dates.",
     NO_TIME_ZONE: "The moment has no offset, and the column names no time zone.",
     TOO_MANY_DECIMALS: "The number has more fraction digits than the column takes, and the mapping does not round.",
@@ -48,7 +48,7 @@ PROBLEM_CODES: Final[Mapping[str, str]] = {
     NOT_CONFIRMED: "The mapping asks for a confirmed field, and the review has not confirmed it.",
     LOOKUP_WITHOUT_VALUES: "A lookup that may not stay empty has no rule whose values are all there.",
     SELECTION_FAILED: "The expression cannot be worked out on this document.",
-    SELECTION_TOO_LARGE: "The expression selects more than 10,000 values from this document.",
+    SELECTION_TOO_LARGE: "More than 10,000 values are selected, or more than 1,048,576 characters put together.",
 }
 
 SKIP_CODES: Final[Mapping[str, str]] = {
@@ -58,6 +58,7 @@ SKIP_CODES: Final[Mapping[str, str]] = {
 BAD_EXPRESSION: Final = "bad_expression"
 EXPRESSION_TOO_LARGE: Final = "expression_too_large"
 UNKNOWN_DOCUMENT_FIELD: Final = "unknown_document_field"
+DOCUMENT_FIELD_IN_ROW: Final = "document_field_in_row"
 UNKNOWN_FUNCTION: Final = "unknown_function"
 BAD_STEP: Final = "bad_step"
 UNKNOWN_STEP: Final = "unknown_step"
@@ -80,6 +81,7 @@ FINDING_CODES: Final[Mapping[str, str]] = {
     BAD_EXPRESSION: "The expression is not JMESPath.",
     EXPRESSION_TOO_LARGE: "The expression is longer, larger or deeper than is allowed.",
     UNKNOWN_DOCUMENT_FIELD: "The expression begins with a name that no document has.",
+    DOCUMENT_FIELD_IN_ROW: "The expression looks for a part of the document inside a row, where there is only the row.",
     UNKNOWN_FUNCTION: "The expression calls a function that there is not, or gives it too many or too few arguments.",
     BAD_STEP: "A step of `then` is not written as it should be.",
     UNKNOWN_STEP: "A step of `then` is not in the list of steps.",

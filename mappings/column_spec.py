@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Any, Final
 
 from mappings import codes
-from mappings.amounts import AmountFormat, amount_format
+from mappings.amounts import AmountFormat, amount_format, fit_scale
 from mappings.columns import Column, in_words, reading
 from mappings.dates import FormatError, ambiguous_pairs, check_format, zone
 from mappings.lint import Lint
@@ -116,10 +116,7 @@ def _constant_column(
     name: str, spec: ColumnSpec, path: KeyPath, lint: Lint, options: Mapping[str, Any]
 ) -> Column | None:
     value = spec.value
-    if spec.as_ == "choice" and not options and isinstance(value, int) and not isinstance(value, bool):
-        fixed: Scalar = value
-    else:
-        fixed = _constant(value, spec.as_, options, (*path, "value"), lint)
+    fixed = _constant(value, spec.as_, options, (*path, "value"), lint)
     if fixed is None and spec.required:
         lint.error((*path, "value"), codes.BAD_DEFAULT, "The column is required, and its constant is empty.")
     return Column(name, path, spec.as_, text_of, fixed=fixed, options=_values(options), required=spec.required)
@@ -130,6 +127,18 @@ def _constant(value: Any, kind: Kind | None, options: Mapping[str, Any], path: K
         return constant(value, kind, options, amounts=_PLAIN)
     except ValueProblemError as problem:
         lint.error(path, codes.BAD_DEFAULT, f"This cannot be written as {kind or 'text'}: {problem.message}")
+        return None
+
+
+def _fitted(default: Scalar, spec: ColumnSpec, path: KeyPath, lint: Lint) -> Scalar:
+    """Return a default with the fraction digits that the column takes."""
+    if spec.scale is None or not isinstance(default, Decimal):
+        return default
+    try:
+        return fit_scale(default, spec.scale, spec.round)
+    except ValueProblemError:
+        message = f"{shown(default)} has more than {spec.scale} digits after the point. Write fewer."
+        lint.error((*path, "default"), codes.BAD_DEFAULT, message)
         return None
 
 
@@ -152,8 +161,11 @@ def _selecting_column(
     default = None
     if spec.default is not None:
         wanted = "text" if kind == "text" and isinstance(spec.default, (int, Decimal, date)) else kind
-        default = _constant(spec.default, wanted, options, (*path, "default"), lint)
-    convert = _converter(spec, path, kind, options, amounts, lint)
+        default = _fitted(_constant(spec.default, wanted, options, (*path, "default"), lint), spec, path, lint)
+    before = tuple(step for step in steps if step.stage == "text")
+    after = tuple(step for step in steps if step.stage == "number")
+    scale = spec.scale if kind in {"decimal", "money"} else None
+    convert = _converter(spec, path, kind, options, amounts, lint, scale=None if after else scale)
     if selection is None or convert is None:
         return None
     paths = tuple(dict.fromkeys([*selection.paths, *(found for step in steps for found in step.paths)]))
@@ -163,12 +175,12 @@ def _selecting_column(
         kind,
         convert,
         selection=selection,
-        before=tuple(step for step in steps if step.stage == "text"),
-        after=tuple(step for step in steps if step.stage == "number"),
+        before=before,
+        after=after,
         default=default,
         required=spec.required,
         threshold=threshold if spec.min_confidence is None else spec.min_confidence,
-        scale=spec.scale if kind in {"decimal", "money"} else None,
+        scale=scale,
         rounding=spec.round,
         options=_values(options) if kind == "choice" else (),
         max_length=_max_length(steps),
@@ -192,8 +204,7 @@ def _steps(spec: ColumnSpec, path: KeyPath, kind: Kind, lint: Lint, *, of_row: b
                 f"{step.name} works on a number, and this column is {kind}. Use `as: decimal`, or remove the step."
             )
             lint.error(place, codes.BAD_STEP, message)
-        if not of_row:
-            lint.roots(step.paths, place)
+        lint.roots(step.paths, place, of_row=of_row)
         steps.append(step)
     return steps
 
@@ -205,6 +216,8 @@ def _converter(
     options: Mapping[str, Any],
     amounts: AmountFormat,
     lint: Lint,
+    *,
+    scale: int | None,
 ) -> Convert | None:
     usable = True
     formats = (spec.formats or []) if kind in {"date", "datetime"} else []
@@ -229,8 +242,15 @@ def _converter(
             "is rejected; keep one of the two."
         )
         lint.warn((*path, "formats"), codes.AMBIGUOUS_FORMATS, message)
-    # The scale is held after the last step, so a step may still change the number.
-    return converter(kind, amounts=amounts, rounding=spec.round, formats=formats, timezone=timezone, options=options)
+    return converter(
+        kind,
+        amounts=amounts,
+        scale=scale,
+        rounding=spec.round,
+        formats=formats,
+        timezone=timezone,
+        options=options,
+    )
 
 
 def _values(options: Mapping[str, Any]) -> tuple[int | str | bool, ...]:

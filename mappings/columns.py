@@ -48,6 +48,7 @@ class Scope(msgspec.Struct, frozen=True):
 class Column:
     """A compiled column. ``selection`` is None for a constant, which ``fixed`` then holds.
 
+    ``convert`` holds the ``scale`` itself, unless steps come ``after`` it that may still change the number.
     ``threshold`` is the least confidence taken. ``readings`` are the names under which the confidences of what it reads
     are kept, ``fields`` the same in the reviewer's words. ``within`` is the lookup whose criterion it is.
     """
@@ -112,6 +113,8 @@ class Column:
             if problem.code == codes.UNKNOWN_OPTION and self.default is not None:
                 return self.default
             raise
+        if not self.after:
+            return result
         for step in self.after:
             result = step.apply(result, scope.view)
         if self.scale is not None and isinstance(result, Decimal):
@@ -161,6 +164,8 @@ class Column:
         parts.extend(step.text.strip() for step in self.after)
         if self.scale is not None:
             parts.append(f"scale {self.scale}" + (f" {self.rounding}" if self.rounding else ""))
+        if self.default is not None:
+            parts.append(f"default {text_of(self.default)}")
         return " → ".join(parts)
 
     def target(self) -> TargetColumn:

@@ -164,12 +164,12 @@ class CompiledMapping:
             problems.extend(_unconfirmed(parts.guards.confirmed, document))
         scope = Scope(document.view(), document.confidences)
         columns = {column.name: column.evaluate(scope, problems, trace) for column in parts.columns}
-        lookups = tuple(_lookup(lookup, scope, problems, trace) for lookup in parts.lookups)
+        lookups = [_lookup(lookup, scope, problems, trace) for lookup in parts.lookups]
         lines = _lines(parts.lines, document, scope.view, problems, trace) if parts.lines else None
         attachments = tuple(_attachments(parts.attachments, scope, problems, trace))
-        if problems:
-            return Rejection(tuple(problems))
-        return WritePlan(self.table, self.identity, columns, lookups, lines, attachments, parts.sources)
+        found = tuple(lookup for lookup in lookups if lookup is not None)
+        plan = WritePlan(self.table, self.identity, columns, found, lines, attachments, parts.sources)
+        return Rejection(tuple(problems), plan) if problems else plan
 
 
 def _unconfirmed(wanted: tuple[str, ...], document: Document) -> Iterator[Problem]:
@@ -202,7 +202,8 @@ def _lookup(
     scope: Scope,
     problems: list[Problem],
     trace: list[TraceStep] | None,
-) -> LookupPlan:
+) -> LookupPlan | None:
+    """Return what to look for; None when there is a problem, which is noted."""
     for rule, fields in zip(lookup.rules, lookup.rule_fields, strict=True):
         found = len(problems)
         criteria = {column.name: column.evaluate(scope, problems, trace) for column in rule}
@@ -210,7 +211,7 @@ def _lookup(
             problems[found:] = [
                 Problem(problem.field, lookup.column, problem.code, problem.message) for problem in problems[found:]
             ]
-            return LookupPlan(lookup.column, lookup.table, None, lookup.missing, lookup.fields)
+            return None
         if all(value is not None for value in criteria.values()):
             return LookupPlan(lookup.column, lookup.table, criteria, lookup.missing, fields)
     if lookup.missing in {"reject", "create"}:
@@ -219,6 +220,7 @@ def _lookup(
             f"There is nothing to find the {lookup.table} by: {names or 'every value'} is empty. Fill it in review."
         )
         problems.append(Problem(names or None, lookup.column, codes.LOOKUP_WITHOUT_VALUES, message))
+        return None
     return LookupPlan(lookup.column, lookup.table, None, lookup.missing, lookup.fields)
 
 
@@ -236,9 +238,9 @@ def _lines(
         selected = None
     if selected is None:
         selected = []
-    if not isinstance(selected, list):
+    if not isinstance(selected, list) or not all(isinstance(row, Mapping) for row in selected):
         message = (
-            f"{lines.prefix} is not a list, so it has no lines. Name a list in the mapping's `lines: {{from: …}}`."
+            f"{lines.prefix} is not a list of rows, so it has no lines. Name one in the mapping's `lines: {{from: …}}`."
         )
         problems.append(Problem(lines.prefix, None, codes.NOT_A_LIST, message))
         selected = []

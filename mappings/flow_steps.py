@@ -1,4 +1,4 @@
-"""Lets steps be written in a flow list as they are: ``then: [strip, replace(",", "."), concat(fields.a, "-")]``.
+"""Lets steps be written in a list as they are: ``then: [strip, replace(",", "."), concat(fields.a, ": ")]``.
 
 To YAML the commas and quotes between the parentheses are its own. Before the text is parsed they are put behind
 stand-ins, one character each so that every position stays right, and afterwards they are brought back.
@@ -9,7 +9,9 @@ from typing import Any, Final
 
 from mappings.steps import closing_parenthesis
 
-_THEN: Final = re.compile(r"(?<![\w.])then:[ \t]+")
+_THEN: Final = re.compile(r"(?<![\w.])([\"']?)then\1:(?=\s)[ \t]*(?:&\S+[ \t]*)?")
+_REST: Final = re.compile(r"[ \t]*(?:#[^\n]*)?(?:\r?\n|\Z)")
+_ITEM: Final = re.compile(r"[ \t]*-[ \t]+")
 _CALL: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*[ \t]*\(")
 _WORD: Final = re.compile(r"\w+")
 _SPECIAL: Final = ",\"'[]{}:#&*!|>%@`?"
@@ -19,7 +21,7 @@ _UNSHIELD: Final = {stand_in: char for char, stand_in in _SHIELD.items()}
 
 
 def shield_steps(text: str) -> str:
-    """Return the text with the arguments of every step in a flow list, or of a single step, behind stand-ins."""
+    """Return the text with the arguments of every step in a list, or of a single step, behind stand-ins."""
     parts: list[str] = []
     done = 0
     for found in _THEN.finditer(text):
@@ -43,10 +45,37 @@ def unshield(value: Any) -> Any:
 
 
 def _calls(text: str, start: int) -> list[tuple[int, int]]:
-    """Return where the calls stand in the list, or in the one step, that begins at ``start``."""
-    if text[start : start + 1] != "[":
-        call = _call_at(text, start)
-        return [call] if call else []
+    """Return where the calls stand in the list, or in the one step, that begins at ``start``, or on a line below."""
+    below = _below(text, start)
+    if _ITEM.match(text, below):
+        return _calls_of_items(text, below)
+    while text[below : below + 1] in {" ", "\t"}:
+        below += 1
+    if text[below : below + 1] == "[":
+        return _calls_of_list(text, below)
+    call = _call_at(text, below)
+    return [call] if call else []
+
+
+def _below(text: str, start: int) -> int:
+    """Return where the first line begins, from ``start`` on, that says something; ``start`` if that is the same."""
+    while start < len(text) and (rest := _REST.match(text, start)):
+        start = rest.end()
+    return start
+
+
+def _calls_of_items(text: str, start: int) -> list[tuple[int, int]]:
+    calls: list[tuple[int, int]] = []
+    while item := _ITEM.match(text, start):
+        call = _call_at(text, item.end())
+        if call:
+            calls.append(call)
+        line_end = text.find("\n", call[1] if call else item.end())
+        start = len(text) if line_end < 0 else _below(text, line_end + 1)
+    return calls
+
+
+def _calls_of_list(text: str, start: int) -> list[tuple[int, int]]:
     calls: list[tuple[int, int]] = []
     index = start + 1
     while index < len(text) and text[index] != "]":

@@ -14,11 +14,12 @@ from jmespath.parser import Parser
 from jmespath.visitor import Options, TreeInterpreter
 
 from mappings import codes
-from mappings.values import OUT_OF_RANGE, ValueProblemError, plain_digits
+from mappings.values import OUT_OF_RANGE, ValueProblemError, check_length, plain_digits
 
 MAX_OUTPUT_NODES: Final = 10_000
 MAX_STEPS: Final = 100_000
 """How many nodes of an expression may be visited for one document; ends what is small but would run for long."""
+_CHARACTERS_A_STEP: Final = 64
 
 _EXACT: Final = Context(prec=400, traps=[Inexact, InvalidOperation])
 _ROUNDED: Final = Context(prec=50)
@@ -75,6 +76,20 @@ def _count(value: Any) -> None:
         waiting += [one for one in within if isinstance(one, (dict, list))]
 
 
+def _characters(value: Any) -> int:
+    """Return how long the names and texts in a value are together; one that stands there twice counts twice."""
+    count = 0
+    waiting = [value]
+    while waiting:
+        current = waiting.pop()
+        if isinstance(current, str):
+            count += len(current)
+        elif isinstance(current, (dict, list)):
+            waiting += current
+            waiting += current.values() if isinstance(current, dict) else ()
+    return count
+
+
 def _too_large() -> ValueProblemError:
     message = (
         f"The mapping's expression selects more than {MAX_OUTPUT_NODES:,} values. Narrow the expression in the mapping."
@@ -91,13 +106,23 @@ class BoundedInterpreter(TreeInterpreter):  # type: ignore[misc]
 
     def visit(self, node: Mapping[str, Any], *args: Any, **kwargs: Any) -> Any:
         """Return what a node selects. Raises ``ValueProblemError``, ``selection_too_large``, beyond the bounds."""
-        self._left -= 1
-        if self._left < 0:
-            raise _too_large()
+        self._take(1)
         result = super().visit(node, *args, **kwargs)
         if isinstance(result, list) and len(result) > MAX_OUTPUT_NODES:
             raise _too_large()
         return result
+
+    def visit_function_expression(self, node: Mapping[str, Any], value: Any) -> Any:
+        """Return what a function gives. What it goes through, value by value, counts as visited."""
+        arguments = [self.visit(child, value) for child in node["children"]]
+        self._take(sum(len(one) for one in arguments if isinstance(one, (list, dict))))
+        self._take(sum(len(one) for one in arguments if isinstance(one, str)) // _CHARACTERS_A_STEP)
+        return self._functions.call_function(node["value"], arguments)
+
+    def _take(self, steps: int) -> None:
+        self._left -= steps
+        if self._left < 0:
+            raise _too_large()
 
 
 _NAMES: Final = {
@@ -143,6 +168,10 @@ class DecimalFunctions(Functions):  # type: ignore[misc]
     def _func_floor(self, number: Any) -> Any:
         return math.floor(_in_range(number))
 
+    def _func_join(self, glue: str, texts: list[str]) -> str:
+        check_length(sum(map(len, texts)) + len(glue) * (len(texts) - 1))
+        return glue.join(texts)
+
     def _func_to_number(self, value: Any) -> Any:
         if isinstance(value, (int, float, Decimal)) and not isinstance(value, bool):
             return value
@@ -161,7 +190,10 @@ class DecimalFunctions(Functions):  # type: ignore[misc]
             return value
         if isinstance(value, Decimal):
             return plain_digits(value)
-        return _ENCODER.encode(value).decode()
+        check_length(_characters(bounded(value)))
+        text = _ENCODER.encode(value).decode()
+        check_length(len(text))
+        return text
 
     def _func_type(self, value: Any) -> str:
         return _KINDS.get(type(value).__name__, "object" if isinstance(value, Mapping) else "unknown")
@@ -182,7 +214,7 @@ def _in_range(number: Any) -> Any:
     return number
 
 
-for _name in ("abs", "sum", "avg", "ceil", "floor", "to_number", "to_string", "type"):
+for _name in ("abs", "sum", "avg", "ceil", "floor", "join", "to_number", "to_string", "type"):
     getattr(DecimalFunctions, f"_func_{_name}").signature = getattr(Functions, f"_func_{_name}").signature
 DecimalFunctions._populate_function_table()  # noqa: SLF001
 _FUNCTIONS: Final = DecimalFunctions()

@@ -26,6 +26,8 @@ VIEW_NAMES: Final = (
 )
 """The names at the top of every document's view."""
 
+_NEVER_IN_A_ROW: Final = frozenset({"fields", "confidences", "line_items", "metadata", "review_state"})
+
 _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 Path = tuple[Hashable, ...]
@@ -72,27 +74,28 @@ class Lint:
         except ExpressionError as error:
             self.findings.append(self._inside(path, error, text))
             return None
-        if not of_row:
-            self._check_roots(selection, path)
+        self.roots(selection.paths, path, of_row=of_row)
         return selection
 
-    def roots(self, selection_paths: Sequence[tuple[str, ...]], path: Path) -> None:
-        """Note every path that begins with a name no document has."""
+    def roots(self, selection_paths: Sequence[tuple[str, ...]], path: Path, *, of_row: bool) -> None:
+        """Note every path that begins with a name that no document has, or, over one row, that hardly a row has."""
         for root in dict.fromkeys(found[0] for found in selection_paths):
-            if root in VIEW_NAMES:
-                continue
-            close = nearest(root, VIEW_NAMES)
-            message = f"No document has {root!r} at its top. A field is written fields.{root}. {close}"
-            self.error(path, codes.UNKNOWN_DOCUMENT_FIELD, message)
+            if of_row and root in _NEVER_IN_A_ROW:
+                message = (
+                    f"An expression in `lines` looks at one row, which hardly has {root!r}. Write a cell's name alone, "
+                    "e.g. `amount`. What stands in the document belongs into its own `columns`."
+                )
+                self.warn(path, codes.DOCUMENT_FIELD_IN_ROW, message)
+            elif not of_row and root not in VIEW_NAMES:
+                close = nearest(root, VIEW_NAMES)
+                message = f"No document has {root!r} at its top. A field is written fields.{root}. {close}"
+                self.error(path, codes.UNKNOWN_DOCUMENT_FIELD, message)
 
     def name(self, name: str, path: Path, *, key: bool = True) -> None:
         """Note a table or column name that cannot be one."""
         if not _NAME.fullmatch(name):
             message = f"{name!r} cannot be a name. Names have letters, digits and underscores, as in the destination."
             self.error(path, codes.BAD_NAME, message, key=key)
-
-    def _check_roots(self, selection: Selection, path: Path) -> None:
-        self.roots(selection.paths, path)
 
     def _inside(self, path: Path, error: ExpressionError, text: str) -> Finding:
         finding = self._source.finding(path, error.code, error.message)

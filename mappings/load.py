@@ -10,7 +10,7 @@ from mappings.amounts import amount_format
 from mappings.cases import TestResult, run_tests
 from mappings.column_spec import compile_column, locale_of
 from mappings.columns import Column, in_words
-from mappings.compiled import Attachment, CompiledMapping, Guards, Lines, Lookup, Parts
+from mappings.compiled import LINE_ITEMS, Attachment, CompiledMapping, Guards, Lines, Lookup, Parts
 from mappings.findings import FindingsError
 from mappings.flow_steps import shield_steps, unshield
 from mappings.lint import Lint
@@ -39,7 +39,8 @@ def compile_mapping(text: str, file: str) -> CompiledMapping:
     lint = Lint(source, text.removeprefix("\ufeff"))
     sound = model or salvage(value)
     parts = _Compiler(sound, lint).parts() if sound else None
-    found = tuple(sorted({*findings, *lint.findings}, key=lambda finding: (finding.line or 0, finding.column or 0)))
+    every = dict.fromkeys((*findings, *lint.findings))
+    found = tuple(sorted(every, key=lambda finding: (finding.line or 0, finding.column or 0)))
     if model is None or parts is None:
         raise FindingsError(found)
     return CompiledMapping(
@@ -156,7 +157,8 @@ class _Compiler:
         columns = self._columns(spec.columns, (*path, "columns"), of_row=True)
         if rows is None or key is None:
             return None
-        prefix = ".".join(rows.paths[0]) if rows.paths else spec.from_
+        own = [found for found in rows.paths if found[0] == LINE_ITEMS]
+        prefix = next((in_words(found, of_row=False) for found in (*own, *rows.paths)), spec.from_)
         return Lines(rows, spec.table, key, columns, path, prefix)
 
     def _attachment(self, spec: AttachmentSpec, index: int) -> Attachment | None:

@@ -153,6 +153,7 @@ class CaseDocument(_Part):
     confidence: Confidence | None = None
     duplicate_of: str | None = None
     fields: Anything = Field(default_factory=dict)
+    confidences: Anything = Field(default_factory=dict)
     line_items: list[Any] = Field(default_factory=list)
     review_state: Anything | None = None
 

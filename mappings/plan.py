@@ -92,9 +92,13 @@ class WritePlan(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class Rejection:
-    """The document cannot be written as it is; every problem of it is listed, not the first."""
+    """The document cannot be written as it is; every problem of it is listed, not the first.
+
+    ``rest`` is the plan of what has no problem, in which the destination may find more; it is never written.
+    """
 
     problems: tuple[Problem, ...]
+    rest: WritePlan
 
 
 @dataclass(frozen=True, slots=True)

@@ -191,10 +191,11 @@ def _leading(children: list[Mapping[str, Any]]) -> Iterator[Path]:
 def _walker(path: Path) -> Select:
     def walk(view: Any) -> Any:
         value = view
-        for name in path:
-            if not isinstance(value, dict) and not isinstance(value, Mapping):
-                return None
-            value = value.get(name)
+        try:
+            for name in path:
+                value = value.get(name)
+        except AttributeError:  # what is no object has nothing under a name
+            return None
         return bounded(value) if isinstance(value, (dict, list)) else value
 
     return walk

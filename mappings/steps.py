@@ -14,7 +14,7 @@ from mappings import codes
 from mappings.amounts import multiply_exactly
 from mappings.selection import ExpressionError, Path, Selection, compile_selection
 from mappings.transforms import text_of
-from mappings.values import is_empty
+from mappings.values import check_length, is_empty
 from mappings.yaml_findings import nearest
 
 MAX_ARGUMENTS: Final = 16
@@ -53,7 +53,7 @@ class _Spec:
     """How a step is written: the kinds of its arguments (``rest`` for any number more), and what builds it."""
 
     build: Callable[[Sequence[Any]], Callable[[Any], Any]]
-    arguments: tuple[Literal["text", "count", "number"], ...] = ()
+    arguments: tuple[Literal["sought", "text", "count", "number"], ...] = ()
     optional: int = 0
     rest: bool = False
     stage: Stage = "text"
@@ -69,7 +69,14 @@ def _digits(text: str) -> str:
 
 def _replace(arguments: Sequence[Any]) -> Callable[[Any], Any]:
     old, new = arguments
-    return lambda text: text.replace(old, new)
+    growth = len(new) - len(old)
+
+    def apply(text: str) -> str:
+        if growth > 0:
+            check_length(len(text) + growth * text.count(old))
+        return text.replace(old, new)
+
+    return apply
 
 
 def _pad_left(arguments: Sequence[Any]) -> Callable[[Any], Any]:
@@ -90,8 +97,8 @@ _SPECS: Final[Mapping[str, _Spec]] = {
     "title": _Spec(lambda _: str.title),
     "digits": _Spec(lambda _: _digits),
     "truncate": _Spec(lambda arguments: lambda text: text[: arguments[0]], ("count",)),
-    "replace": _Spec(_replace, ("text", "text")),
-    "remove": _Spec(lambda arguments: lambda text: text.replace(arguments[0], ""), ("text",)),
+    "replace": _Spec(_replace, ("sought", "text")),
+    "remove": _Spec(lambda arguments: lambda text: text.replace(arguments[0], ""), ("sought",)),
     "pad_left": _Spec(_pad_left, ("count", "text"), optional=1),
     "empty_if": _Spec(_empty_if, ("text",), rest=True),
     "abs": _Spec(
@@ -112,6 +119,7 @@ STEP_NAMES: Final[tuple[str, ...]] = (*_SPECS, *_WITH_OPERANDS)
 _CALL: Final = re.compile(r"\s*([A-Za-z_][A-Za-z0-9_]*)\s*(?:\((.*)\)\s*)?", re.DOTALL)
 _CLOSING: Final = {"(": ")", "[": "]", "{": "}"}
 _QUOTES: Final = "'\"`"
+_NUMBER: Final = re.compile(r"-?(0|[1-9][0-9]{0,30})(\.[0-9]{1,30})?")
 
 
 def parse_step(text: str, own: str | None) -> Step:
@@ -156,13 +164,16 @@ def _arguments(name: str, spec: _Spec, arguments: list[str]) -> list[Any]:
     return [_argument(name, kind, argument) for kind, argument in zip(kinds, arguments, strict=False)]
 
 
-_FORMS: Final = {"text": "text", "count": "number", "number": "number"}
+_FORMS: Final = {"sought": "text", "text": "text", "count": "number", "number": "number"}
 
 
 def _argument(name: str, kind: str, argument: str) -> Any:
-    literal = _quoted(argument)
-    if kind == "text":
-        return literal if literal is not None else argument.strip()
+    if kind in {"sought", "text"}:
+        literal = _quoted(argument)
+        text = literal if literal is not None else argument.strip()
+        if kind == "sought" and not text:
+            raise StepError(codes.BAD_STEP, f'{name} has nothing to look for. A blank stands in quotes, " ".')
+        return text
     try:
         if kind == "count":
             count = int(argument)
@@ -191,8 +202,8 @@ def _with_operands(text: str, name: str, arguments: list[str], own: str | None) 
     return Step(text, name, "text", apply, changes_numbers=True, paths=paths)
 
 
-Operand = Selection | str | None
-"""An expression, a text, or None for the current value."""
+Operand = Selection | str | Decimal | None
+"""An expression, a text, a number, or None for the current value."""
 
 
 def _operand(argument: str, own: str | None) -> Operand:
@@ -202,6 +213,8 @@ def _operand(argument: str, own: str | None) -> Operand:
     expression = argument.strip()
     if expression in {"@", own}:
         return None
+    if _NUMBER.fullmatch(expression):
+        return Decimal(expression)
     try:
         return compile_selection(expression)
     except ExpressionError as error:
@@ -212,7 +225,7 @@ def _operand(argument: str, own: str | None) -> Operand:
 def _value(operand: Operand, current: Any, view: Any) -> Any:
     if operand is None:
         return current
-    return operand if isinstance(operand, str) else operand.select(view)
+    return operand.select(view) if isinstance(operand, Selection) else operand
 
 
 def _concat(operands: Sequence[Operand]) -> Apply:
@@ -221,11 +234,12 @@ def _concat(operands: Sequence[Operand]) -> Apply:
         found = False
         for operand in operands:
             value = _value(operand, current, view)
-            if isinstance(operand, str):
-                parts.append(operand)
+            if isinstance(operand, (str, Decimal)):
+                parts.append(str(operand))
             elif not is_empty(value):
                 found = True
                 parts.append(text_of(value))
+        check_length(sum(map(len, parts)))
         return "".join(parts) if found else None
 
     return apply

@@ -151,7 +151,8 @@ def converter(
 def constant(value: Any, kind: Kind | None, options: Mapping[str, Any], *, amounts: AmountFormat) -> Scalar:
     """Return a constant or default of a mapping file as the value to write: in plain notation, whatever the locale.
 
-    A choice takes one of its options' values, or the name of an option. Raises ``ValueProblemError``.
+    A choice takes one of its options' values, the name of an option, or a number of the destination's that no document
+    leads to. Raises ``ValueProblemError``.
     """
     if value is None or kind is None:
         return constant(value, "text", options, amounts=amounts) if isinstance(value, (dict, list)) else value
@@ -169,4 +170,9 @@ def _option(value: Any, options: Mapping[str, Any]) -> Scalar:
         if type(option) is type(value) and option == value:
             known: Scalar = option
             return known
-    return to_choice(options)(value)
+    try:
+        return to_choice(options)(value)
+    except ValueProblemError:
+        if isinstance(value, bool) or not isinstance(value, int):
+            raise
+        return value

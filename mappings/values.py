@@ -3,6 +3,11 @@
 from decimal import Decimal
 from typing import Any, Final
 
+from mappings import codes
+
+MAX_CHARACTERS: Final = 1_048_576
+"""The longest text that may be put together from a document's: as long as the longest column of Dataverse."""
+
 OUT_OF_RANGE: Final = 100
 """Numbers of more digits than this, before or after the point, are no business document's."""
 
@@ -20,11 +25,9 @@ class ValueProblemError(Exception):
 
 def is_empty(value: Any) -> bool:
     """Tell whether a value counts as not given: null, blank text, an empty list or object."""
-    if value is None:
-        return True
     if isinstance(value, str):
         return not value or value.isspace()
-    return isinstance(value, (dict, list)) and not value
+    return value is None or (isinstance(value, (dict, list)) and not value)
 
 
 def is_plain(number: Decimal, scale: int = OUT_OF_RANGE) -> bool:
@@ -41,6 +44,13 @@ def plain_digits(number: Decimal) -> str:
     if not number.is_finite() or abs(number.adjusted()) > OUT_OF_RANGE:
         raise ValueError(number)
     return format(number, "f")
+
+
+def check_length(characters: int) -> None:
+    """Raise ``ValueProblemError``, ``selection_too_large``, for a text that would be too long, before it is made."""
+    if characters > MAX_CHARACTERS:
+        message = f"The mapping would put together a text of more than {MAX_CHARACTERS:,} characters. Correct it there."
+        raise ValueProblemError(codes.SELECTION_TOO_LARGE, message)
 
 
 def shown(value: Any) -> str:

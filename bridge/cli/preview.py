@@ -87,8 +87,18 @@ def _show(shape: "PreviewShape") -> None:
         report(False, f"{place + ': ' if place else ''}{problem.message} [{problem.code}]")
     if shape.plan is not None and shape.plan.lookups:
         table(
-            ("lookup", "table", "found by", "when missing"),
-            [(found.column, found.table, _value(found.criteria), found.missing) for found in shape.plan.lookups],
+            ("lookup", "table", "found by", "leads to", "found", "when missing"),
+            [
+                (
+                    found.column,
+                    found.table,
+                    _value(found.criteria),
+                    _value(found.row),
+                    "—" if found.age is None else f"{found.age} s ago",
+                    found.missing,
+                )
+                for found in shape.plan.lookups
+            ],
         )
     _show_difference(shape)
     _show_end(shape)

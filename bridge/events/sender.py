@@ -4,13 +4,13 @@ import asyncio
 import logging
 from collections import Counter
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
 from random import Random
 from typing import Final
 
 import msgspec
 
+from bridge.claim_loop import LONGEST_SLEEP, ClaimLoop
 from bridge.delivery.model import Millis
 from bridge.delivery.retry import RetrySchedule
 from bridge.events.codes import ENDPOINT_UNREADABLE, SENDER_ERROR
@@ -38,13 +38,9 @@ AT_ONCE_TO_RESUME: Final = 32
 LEASE: Final[Millis] = 2 * 60 * 1000
 """Milliseconds that a claim holds; longer than a try may take."""
 
-LONGEST_SLEEP: Final = 60.0
-"""Seconds after which an idle sender looks at the ledger again, whatever it believes of due times."""
-
 UNREADABLE_PAUSE: Final[Millis] = 5 * 60 * 1000
 """Milliseconds after which an endpoint that could not be unsealed is looked at again."""
 
-_LEDGER_PAUSE = 2.0
 _NO_ROOM_PAUSE: Final[Millis] = 1000
 _WORTH_A_CLAIM = 8
 _HEADERS = {"Content-Type": "application/json", "User-Agent": "numora-bridge"}
@@ -62,7 +58,7 @@ class SenderPolicy:
     schedule: RetrySchedule
 
 
-class MessageSender:
+class MessageSender(ClaimLoop):
     """Sends every tenant's messages. ``wake`` has it look for due ones now.
 
     A message may be sent twice, under the same ``webhook-id``, when the process dies before it has noted the answer.
@@ -76,6 +72,7 @@ class MessageSender:
         policy: SenderPolicy,
         observe: SendObserver,
     ) -> None:
+        super().__init__("messages")
         self.schedule = policy.schedule
         self._ledger = ledger
         self._maker = maker
@@ -83,66 +80,12 @@ class MessageSender:
         self._clock = policy.clock
         self._rng = policy.rng
         self._observe = observe
-        self._running: dict[str, asyncio.Task[None]] = {}
         self._paused_until: dict[str, Millis] = {}
         self._failing_since: dict[str, Millis | None] = {}
         self._unreadable: set[str] = set()
         self._resuming: Counter[str] = Counter()
-        self._wakeup = asyncio.Event()
-        self._stopping = False
-        self._main: asyncio.Task[None] | None = None
-
-    def start(self) -> None:
-        """Begin to send."""
-        self._main = asyncio.create_task(self._work(), name="message sender")
-
-    def wake(self) -> None:
-        """Look for due messages now: some were made."""
-        self._wakeup.set()
-
-    async def stop(self, grace: float) -> None:
-        """Claim nothing more, give what is on its way ``grace`` seconds to end, and hand the rest back."""
-        self._stopping = True
-        self._wakeup.set()
-        if self._main is not None:
-            await self._main
-        tasks = list(self._running.values())
-        try:
-            if tasks:
-                await asyncio.wait(tasks, timeout=grace)
-        finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
-
-    async def run_until_idle(self) -> None:
-        """Send until nothing is due and nothing is on its way; for one-off runs."""
-        while True:
-            claimed = await self._claim()
-            if not claimed and not self._running:
-                return
-            if self._running:
-                await asyncio.wait(self._running.values(), return_when=asyncio.FIRST_COMPLETED)
-
-    async def _work(self) -> None:
-        while not self._stopping:
-            self._wakeup.clear()
-            try:
-                sleep = await self._turn()
-            except LedgerError as error:
-                log.error("messages wait: the ledger cannot be used: %s", error)  # noqa: TRY400
-                sleep = _LEDGER_PAUSE
-            except Exception:
-                # A bug of ours that ended this task would silence the bridge for good.
-                log.exception("the sending of messages met an unforeseen error")
-                sleep = _LEDGER_PAUSE
-            if sleep > 0 and not self._stopping:
-                with suppress(TimeoutError):
-                    async with asyncio.timeout(sleep):
-                        await self._wakeup.wait()
 
     async def _turn(self) -> float:
-        """Claim what can be claimed; return the seconds to sleep unless woken."""
         free = AT_ONCE - len(self._running)
         if free < _WORTH_A_CLAIM:
             return LONGEST_SLEEP  # the end of a try wakes the sender

@@ -15,6 +15,7 @@ from bridge.pipeline.journal import DeliveryJournal
 from bridge.pipeline.lane import Lane
 from bridge.pipeline.managed import ManagedWay, is_managed
 from bridge.pipeline.policy import RunnerPolicy
+from bridge.pipeline.problems import every_problem
 from connectors.outcome import (
     BlockedError,
     ConflictError,
@@ -28,12 +29,15 @@ from connectors.ports import DocumentKey, KnownRow, Report
 from mappings.compiled import CompiledMapping
 from mappings.document import Document
 from mappings.load import compile_mapping
-from mappings.plan import Problem, Rejection, Skip, WritePlan
+from mappings.plan import Problem, Rejection, Skip
 
 log = logging.getLogger(__name__)
 
 LEASE: Millis = 10 * 60 * 1000
 """Milliseconds that a claim holds without a further journal entry; longer than any single exchange may take."""
+
+RECENT: Millis = 5000
+"""Milliseconds for which a document that was read counts as unchanged; its review takes people longer than that."""
 
 NO_MAPPING = "no_mapping"
 
@@ -117,15 +121,19 @@ class DeliveryRunner:
         if is_managed(lane, journal.delivery):
             await ManagedWay(lane, journal, self._policy).advance()
             return
-        late = journal.delivery.step is Step.REPORT
-        if not late:
-            await self._deliver(lane, journal, started_at)
+        read_at = None
+        if journal.delivery.step is not Step.REPORT:
+            read_at = await self._deliver(lane, journal, started_at)
         if journal.delivery.step is Step.REPORT and journal.delivery.state is State.WORKING:
-            await self._report(lane, journal, started_at, late=late)
+            await self._report(lane, journal, started_at, read_at)
 
-    async def _deliver(self, lane: Lane, journal: DeliveryJournal, started_at: Millis) -> None:
-        """Fetch, map and write. Leaves the delivery staged for its report, or committed as ended or waiting."""
+    async def _deliver(self, lane: Lane, journal: DeliveryJournal, started_at: Millis) -> Millis:
+        """Fetch, map and write; return when the document was asked for.
+
+        Leaves the delivery staged for its report, or committed as ended or waiting.
+        """
         policy = self._policy
+        read_at = policy.clock()
         facing = Side.SOURCE
         delivery = journal.delivery
         try:
@@ -135,7 +143,7 @@ class DeliveryRunner:
                 turn = transitions.supersede(delivery, *(gone or ("", "")), policy.clock(), started_at)
                 journal.stage(turn.delivery, turn.attempt)
                 await journal.commit()
-                return
+                return read_at
             mapping = await self._mapping(lane, delivery, document)
             journal.stage(
                 delivery.evolve(
@@ -148,9 +156,14 @@ class DeliveryRunner:
                 raise RejectedError((unmapped(document.schema),))
             facing = Side.MAPPING
             await lane.verify(mapping)
-            plan = _planned(mapping, document)
+            plan = mapping.apply(document)
+            if isinstance(plan, Skip):
+                raise SkippedError(plan.code, plan.message)
             facing = Side.DESTINATION
-            prepared = await lane.destination.prepare(plan, DocumentKey(lane.tenant, document.id), journal)
+            key = DocumentKey(lane.tenant, document.id)
+            if isinstance(plan, Rejection):
+                raise RejectedError(await every_problem(lane.destination, plan, key, journal))
+            prepared = await lane.destination.prepare(plan, key, journal)
             known = KnownRow(delivery.record_id, delivery.line_ids, delivery.may_exist)
             journal.stage(
                 journal.delivery.evolve(step=Step.WRITE, may_exist=True, line_ids=delivery.line_ids | prepared.line_ids)
@@ -164,12 +177,14 @@ class DeliveryRunner:
             if isinstance(error, BlockedError) and facing is not Side.MAPPING:
                 lane.gates.block(facing, error)
             await self._failed(journal, error, started_at)
+        return read_at
 
-    async def _report(self, lane: Lane, journal: DeliveryJournal, started_at: Millis, *, late: bool) -> None:
+    async def _report(self, lane: Lane, journal: DeliveryJournal, started_at: Millis, read_at: Millis | None) -> None:
         """Tell the source. The body is stored with the request that first carries it, and never made again.
 
-        When the report is ``late``, the document was read by an earlier run and may have been corrected since. The
-        source may take the report for the correction's and list the document no more, so it is read once again.
+        When the document was read a while ago, or by an earlier run (``read_at`` is None then), it may have been
+        corrected since. The source may take the report for the correction's and list the document no more, so it is
+        read once again.
         """
         delivery = journal.delivery
         body = delivery.callback
@@ -184,7 +199,9 @@ class DeliveryRunner:
             await self._failed(journal, error, started_at)
             return
         lane.gates.clear(Side.SOURCE)
-        ended = transitions.reported(journal.delivery, self._policy.clock())
+        now = self._policy.clock()
+        ended = transitions.reported(journal.delivery, now)
+        late = read_at is None or now - read_at > RECENT
         await journal.commit(ended.evolve(again=True) if late else ended)
 
     async def _recheck(self, lane: Lane, journal: DeliveryJournal) -> None:
@@ -339,15 +356,6 @@ def unforeseen(error: Exception) -> TransientError:
     return TransientError(
         "internal_error", f"The bridge met an unforeseen error ({type(error).__name__}); see its log."
     )
-
-
-def _planned(mapping: CompiledMapping, document: Document) -> WritePlan:
-    result = mapping.apply(document)
-    if isinstance(result, Rejection):
-        raise RejectedError(result.problems)
-    if isinstance(result, Skip):
-        raise SkippedError(result.code, result.message)
-    return result
 
 
 def unmapped(schema: str) -> Problem:

@@ -2,9 +2,9 @@
 
 import asyncio
 import logging
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterable
 
+from bridge.claim_loop import LONGEST_SLEEP, ClaimLoop
 from bridge.delivery.model import Delivery, Millis, Step
 from bridge.ledger.protocol import ClaimFilter, LeaseLostError, Ledger, LedgerError
 from bridge.pipeline.gates import Block, Side
@@ -14,11 +14,6 @@ from connectors.outcome import BlockedError, OutcomeError
 
 log = logging.getLogger(__name__)
 
-LONGEST_SLEEP = 60.0
-"""Seconds after which an idle worker looks at the ledger again, whatever it believes of due times."""
-
-_LEDGER_PAUSE = 2.0
-
 _WORTH_A_CLAIM = 8
 """So many free places are filled at once: one by one costs more, and more of them at a time come through in waves."""
 
@@ -26,7 +21,7 @@ DeliveryListener = Callable[[Delivery], None]
 """Called with a delivery each time that its way ends or pauses."""
 
 
-class LaneWorker:
+class LaneWorker(ClaimLoop):
     """Works one lane, with at most ``capacity`` deliveries on their way.
 
     How many requests they send at a time is the connectors' affair, so that waiting for the ledger keeps none back.
@@ -42,22 +37,14 @@ class LaneWorker:
         capacity: int,
         listener: DeliveryListener,
     ) -> None:
+        super().__init__(f"deliveries of {lane.tenant}")
         self.lane = lane
         self._ledger = ledger
         self._runner = runner
         self._clock = clock
         self._capacity = capacity
         self._listener = listener
-        self._running: dict[str, asyncio.Task[None]] = {}
         self._probing: asyncio.Task[None] | None = None
-        self._wakeup = asyncio.Event()
-        self._stopping = False
-        self._main: asyncio.Task[None] | None = None
-
-    @property
-    def in_progress(self) -> int:
-        """How many deliveries are on their way."""
-        return len(self._running)
 
     @property
     def _has_room(self) -> bool:
@@ -69,57 +56,10 @@ class LaneWorker:
         """Tell whether a probe is on its way; there is one at a time."""
         return self._probing is not None and not self._probing.done()
 
-    def start(self) -> None:
-        """Begin to work."""
-        self._main = asyncio.create_task(self._work(), name=f"worker {self.lane.tenant}")
-
-    def wake(self) -> None:
-        """Look for due deliveries now: something came in or was opened."""
-        self._wakeup.set()
-
-    async def stop(self, grace: float) -> None:
-        """Claim nothing more, give what is on its way ``grace`` seconds to end, and hand the rest back."""
-        self._stopping = True
-        self._wakeup.set()
-        if self._main is not None:
-            await self._main
-        tasks = [*self._running.values(), *([self._probing] if self._probing else [])]
-        try:
-            if tasks:
-                await asyncio.wait(tasks, timeout=grace)
-        finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
-
-    async def run_until_idle(self) -> None:
-        """Work until nothing is due and nothing is on its way; for one-off runs."""
-        while True:
-            claimed = await self._claim()
-            if not claimed and not self._running:
-                return
-            if self._running:
-                await asyncio.wait(self._running.values(), return_when=asyncio.FIRST_COMPLETED)
-
-    async def _work(self) -> None:
-        while not self._stopping:
-            self._wakeup.clear()
-            try:
-                sleep = await self._turn()
-            except LedgerError as error:
-                log.error("tenant %s waits: the ledger cannot be used: %s", self.lane.tenant, error)  # noqa: TRY400
-                sleep = _LEDGER_PAUSE
-            except Exception:
-                # A bug of ours that ended this task would stop the tenant for good, and nobody would be told.
-                log.exception("tenant %s: the worker met an unforeseen error", self.lane.tenant)
-                sleep = _LEDGER_PAUSE
-            if sleep > 0 and not self._stopping:
-                with suppress(TimeoutError):
-                    async with asyncio.timeout(sleep):
-                        await self._wakeup.wait()
+    def _tasks(self) -> Iterable[asyncio.Task[None]]:
+        return [*self._running.values(), *([self._probing] if self._probing else [])]
 
     async def _turn(self) -> float:
-        """Claim what can be claimed; return the seconds to sleep unless woken."""
         self._probe_if_due()
         if not self._has_room:
             return self._until_probe()  # the end of a delivery that makes room wakes the worker
@@ -175,7 +115,7 @@ class LaneWorker:
     async def _hand_back_when_possible(self, staged: NotJournalledError) -> None:
         """Store what was found out and could not be stored, as soon as the ledger takes entries again."""
         while not self._stopping:
-            await asyncio.sleep(_LEDGER_PAUSE)
+            await self._wait_for_the_ledger()
             try:
                 await self._runner.hand_back_late(staged)
             except LeaseLostError:

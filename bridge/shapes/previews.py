@@ -1,6 +1,6 @@
 """How a preview looks from outside. Amounts are JSON numbers with their own digits, dates ISO 8601."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -8,9 +8,9 @@ import msgspec
 from bridge.delivery.model import State
 from bridge.preview import Preview
 from bridge.shapes.deliveries import MappingShape, ProblemShape, ReasonShape, problem_shapes
-from connectors.ports import Operation, RowDifference
+from connectors.ports import FoundRow, Operation, RowDifference
 from mappings.columns import TraceStep
-from mappings.plan import WritePlan
+from mappings.plan import LookupPlan, WritePlan
 
 
 class ExpectedShape(msgspec.Struct, frozen=True):
@@ -21,12 +21,17 @@ class ExpectedShape(msgspec.Struct, frozen=True):
 
 
 class LookupShape(msgspec.Struct, frozen=True):
-    """A reference to a row of ``table``, found by ``criteria``; null when the document has no values to look for."""
+    """A reference to a row of ``table``, found by ``criteria``; null when the document has no values to look for.
+
+    ``row`` is the row that it leads to, found ``age`` seconds ago and remembered since; null when there is none.
+    """
 
     column: str
     table: str
     criteria: Mapping[str, Any] | None
     missing: str
+    row: str | None
+    age: int | None
 
 
 class LineShape(msgspec.Struct, frozen=True):
@@ -122,7 +127,7 @@ def preview_shape(preview: Preview) -> PreviewShape:
         deliverable=preview.deliverable,
         expected=_expected(preview),
         mapping=MappingShape(mapping.name, mapping.digest) if mapping else None,
-        plan=_plan(preview.plan) if preview.plan else None,
+        plan=_plan(preview.plan, preview.found) if preview.plan else None,
         body=preview.body,
         difference=_difference(preview.difference) if preview.difference else None,
         problems=problem_shapes(preview.problems),
@@ -145,15 +150,21 @@ def _expected(preview: Preview) -> ExpectedShape:
     return ExpectedShape(State.SUCCEEDED, "updated" if changed else "unchanged")
 
 
-def _plan(plan: WritePlan) -> PlanShape:
+def _plan(plan: WritePlan, found: Sequence[FoundRow]) -> PlanShape:
     lines = plan.lines
+    rows = {one.column: one for one in found}
     return PlanShape(
         plan.table,
         plan.columns,
-        tuple(LookupShape(lookup.column, lookup.table, lookup.criteria, lookup.missing) for lookup in plan.lookups),
+        tuple(_lookup(lookup, rows.get(lookup.column)) for lookup in plan.lookups),
         LinesShape(lines.table, tuple(LineShape(row.key, row.columns) for row in lines.rows)) if lines else None,
         tuple(AttachmentShape(item.url, item.kind, item.column) for item in plan.attachments),
     )
+
+
+def _lookup(lookup: LookupPlan, found: FoundRow | None) -> LookupShape:
+    row, age = (None, None) if found is None else (found.id, round(found.age))
+    return LookupShape(lookup.column, lookup.table, lookup.criteria, lookup.missing, row, age)
 
 
 def _difference(difference: RowDifference) -> DifferenceShape:

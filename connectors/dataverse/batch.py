@@ -26,12 +26,16 @@ class Operation:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """The answer to one operation, or to the whole change set when it failed. ``content_id`` counts from 1."""
+    """The answer to one operation, or to the whole change set when it failed. ``content_id`` counts from 1.
+
+    ``retry_after`` is that header as it was written.
+    """
 
     status: int
     body: bytes
     content_id: int | None = None
     entity_id: str | None = None
+    retry_after: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +49,11 @@ class ChangeSetAnswer:
     def failure(self) -> Part | None:
         """Return the part that refused, None when no part did."""
         return next((part for part in self.parts if part.status >= 300), None)
+
+    @property
+    def first(self) -> Part | None:
+        """Return the answer to the first operation: the parts may come in any order when they carry content ids."""
+        return next((part for part in self.parts if part.content_id in {None, 1}), None)
 
 
 def write_change_set(operations: Sequence[Operation]) -> tuple[str, bytes]:
@@ -145,5 +154,6 @@ def _part(head: Message, content: bytes) -> list[Part]:
             body.strip(),
             int(content_id) if content_id.isdecimal() else None,
             inner.get("OData-EntityId", inner.get("Location")),
+            inner.get("Retry-After"),
         )
     ]

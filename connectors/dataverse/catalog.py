@@ -25,7 +25,7 @@ from connectors.dataverse.definitions import (
     relationships_of,
 )
 from connectors.dataverse.metadata import Attribute, Kind, Limits, Table
-from connectors.dataverse.refusals import outcome_of, refusal_of
+from connectors.dataverse.refusals import refusal_of
 from connectors.outcome import BlockedError, TransientError
 
 TIME_TO_LIVE = 600.0
@@ -228,7 +228,7 @@ class Catalog:
         if answer.status in _ABSENT:
             return None
         if answer.status >= 300:
-            raise outcome_of(refusal_of(answer), purpose, mutating=False)
+            raise self._client.outcome(refusal_of(answer), purpose, mutating=False)
         return answer.json()
 
     async def _from_csdl(self) -> dict[str, Table]:
@@ -240,7 +240,7 @@ class Catalog:
             if answer.status in _ABSENT or answer.status in {406, 415}:
                 return {}
             if answer.status >= 300:
-                raise outcome_of(refusal_of(answer), "metadata", mutating=False)
+                raise self._client.outcome(refusal_of(answer), "metadata", mutating=False)
             try:
                 self._csdl = await asyncio.to_thread(read_tables, answer.body)
             except ValueError as error:
@@ -261,7 +261,7 @@ class Catalog:
         """Ask for the limits of every column of these kinds. What the target does not tell stays unknown."""
         told: dict[str, AttributeDefinition] = {}
         for entries in await asyncio.gather(*(self._limits(table, kind) for kind in kinds)):
-            told.update((entry.LogicalName, entry) for entry in entries)
+            told.update((entry.LogicalName, entry) for entry in entries if entry.LogicalName)
         current = self._entries.get(table.name)
         newest = table if current is None else current.table
         attributes = {

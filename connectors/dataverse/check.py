@@ -180,7 +180,7 @@ def _check_attachments(
         column = table.attributes.get(attachment.column or "")
         if column is None:
             yield mapping.finding(attachment.path, "unknown_column", _no_such_column(table, attachment.column or ""))
-        elif column.kind is not Kind.FILE:
+        elif column.kind not in {Kind.FILE, Kind.UNTOLD}:
             message = f"{column.name} is of the type {column.kind.value}, not a file column."
             yield mapping.finding(attachment.path, "wrong_type", message)
 

@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from typing import Any, Protocol
 from urllib.parse import quote, urlsplit
 
-from connectors.dataverse.refusals import outcome_of, refusal_of
+from connectors.dataverse.refusals import Namer, Refusal, nobody, outcome_of, refusal_of
 from connectors.http import Answer, HttpPeer, Wire
-from connectors.outcome import BlockedError
+from connectors.outcome import BlockedError, OutcomeError, ThrottledError, UnknownOutcomeError
 from connectors.ports import RequestLog
 
 API_PATH = "/api/data/v9.2/"
@@ -68,12 +68,15 @@ class DataverseClient:
     ) -> Answer:
         """Send a request to ``path``, relative to the API's root and percent-encoded, or a full URL below that root.
 
-        A 401 has the token renewed once. Raises ``BlockedError`` (``unauthorized``) for a second 401.
+        A 401 has the token renewed once. Raises ``BlockedError`` (``unauthorized``) for a second 401, and
+        ``UnknownOutcomeError`` (``bad_answer``) for a write that a page answered as if it had gone well.
         """
         url = self._url(path)
         timeout = self._write_timeout if mutating else self._read_timeout
         renewed = False
         while True:
+            # A login that has to wait needs no token meanwhile.
+            await self._peer.unpaused()
             token = await self._tokens.token()
             sent = {"Authorization": f"Bearer {token}"}
             if headers:
@@ -82,6 +85,9 @@ class DataverseClient:
                 method, url, purpose=purpose, mutating=mutating, headers=sent, body=body, timeout=timeout, log=log
             )
             if answer.status != 401:
+                if mutating and answer.status < 300 and answer.body.lstrip().startswith(b"<"):
+                    message = f"{purpose} was answered with {answer.status} by something that is not Dataverse."
+                    raise UnknownOutcomeError("bad_answer", message)
                 return answer
             self._tokens.invalidate(token)
             if renewed:
@@ -95,8 +101,19 @@ class DataverseClient:
         """GET and parse. Raises the outcome of any refusal."""
         answer = await self.request("GET", path, purpose=purpose, log=log)
         if answer.status >= 300:
-            raise outcome_of(refusal_of(answer), purpose, mutating=False)
+            raise self.outcome(refusal_of(answer), purpose, mutating=False)
         return answer.json()
+
+    def outcome(self, refusal: Refusal, purpose: str, *, mutating: bool, name: Namer = nobody) -> OutcomeError:
+        """Return what follows from a refusal, as ``outcome_of`` does.
+
+        A pause may be asked for by an error code, or inside a batch, where the status of the answer does not show it;
+        it holds for everything that uses this login all the same.
+        """
+        outcome = outcome_of(refusal, purpose, mutating=mutating, name=name)
+        if isinstance(outcome, ThrottledError):
+            return ThrottledError(outcome.code, outcome.message, retry_after=self._peer.hold(refusal.retry_after))
+        return outcome
 
     async def close(self) -> None:
         """Let go of the tokens."""

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from io import BytesIO
 from xml.etree import ElementTree as ET
 
-from connectors.dataverse.metadata import UNKNOWN, Attribute, Kind, Limits, Relationship, Table
+from connectors.dataverse.metadata import Attribute, Kind, Limits, Relationship, Table
 
 _KINDS = {
     "Edm.String": Kind.STRING,
@@ -29,7 +29,7 @@ class _Type:
 
 
 def read_tables(document: bytes) -> dict[str, Table]:
-    """Return every table of a CSDL document by name, their limits unknown. Raises ``ValueError`` when it is none.
+    """Return every table of a CSDL document by name, few limits known. Raises ``ValueError`` when it is none.
 
     Navigation properties give the relationships: ``_x_value`` in a referential constraint is column ``x``.
     """
@@ -64,12 +64,21 @@ def _read_type(element: ET.Element) -> _Type:
             references = [one.get("Name") for one in child if _local(one.tag) == "PropertyRef"]
             read.key = references[0] if references else None
         elif tag == "Property" and not (name.startswith("_") and name.endswith("_value")):
-            kind = _KINDS.get(child.get("Type", ""), Kind.OTHER)
-            limits = Limits(behavior="DateOnly") if child.get("Type") == "Edm.Date" else UNKNOWN
-            read.attributes[name] = Attribute(name, kind, limits=limits)
+            kind = _KINDS.get(child.get("Type", ""), Kind.UNTOLD)
+            read.attributes[name] = Attribute(name, kind, limits=_limits(child))
         elif tag == "NavigationProperty":
             _read_navigation(read, name, child)
     return read
+
+
+def _limits(element: ET.Element) -> Limits:
+    """Return what a property's facets tell of its limits: little, as a rule."""
+    longest, digits = element.get("MaxLength", ""), element.get("Scale", "")
+    return Limits(
+        max_length=int(longest) if longest.isdecimal() else None,
+        precision=int(digits) if digits.isdecimal() else None,
+        behavior="DateOnly" if element.get("Type") == "Edm.Date" else None,
+    )
 
 
 def _read_navigation(read: _Type, name: str, element: ET.Element) -> None:

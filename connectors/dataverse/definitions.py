@@ -55,7 +55,7 @@ class _Model(BaseModel):
 
 
 class _Option(_Model):
-    Value: int
+    Value: int | None = None
 
 
 class _OptionSet(_Model):
@@ -75,7 +75,7 @@ def _inner(value: Any) -> Any:
 class AttributeDefinition(_Model):
     """One entry of ``Attributes``, as is or through a typed cast."""
 
-    LogicalName: str
+    LogicalName: str | None = None
     odata_type: str | None = Field(default=None, alias="@odata.type")
     AttributeType: str | None = None
     AttributeTypeName: str | None = None
@@ -108,7 +108,15 @@ class AttributeDefinition(_Model):
     @field_validator("MaxLength", "Precision", "PrecisionSource", "DefaultFormValue", mode="before")
     @classmethod
     def _whole_numbers_only(cls, value: Any) -> Any:
+        if isinstance(value, Decimal) and value == value.to_integral_value():
+            value = int(value)
         return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+    @field_validator("IsValidForCreate", "IsValidForUpdate", mode="before")
+    @classmethod
+    def _yes_or_no_only(cls, value: Any) -> Any:
+        inner = _inner(value)
+        return inner if isinstance(inner, bool) else None
 
     @property
     def kind(self) -> Kind:
@@ -125,7 +133,11 @@ class AttributeDefinition(_Model):
         """Return the limits that stand in this entry."""
         behavior = self.DateTimeBehavior
         options = {
-            option.Value for one in (self.OptionSet, self.GlobalOptionSet) if one is not None for option in one.Options
+            option.Value
+            for one in (self.OptionSet, self.GlobalOptionSet)
+            if one is not None
+            for option in one.Options
+            if option.Value is not None
         }
         return Limits(
             max_length=self.MaxLength,
@@ -143,7 +155,7 @@ class AttributeDefinition(_Model):
         kind = self.kind
         level = self.RequiredLevel
         return Attribute(
-            self.LogicalName,
+            self.LogicalName or "",
             kind,
             required=level if level in get_args(RequiredLevel) else "None",  # type: ignore[arg-type]
             creatable=self.IsValidForCreate is not False,
@@ -161,11 +173,17 @@ class KeyDefinition(_Model):
     KeyAttributes: list[str] = Field(default_factory=list)
     EntityKeyIndexStatus: str | None = None
 
+    @field_validator("KeyAttributes", mode="before")
+    @classmethod
+    def _none_given(cls, value: Any) -> Any:
+        return [] if value is None else value
+
     @field_validator("EntityKeyIndexStatus", mode="before")
     @classmethod
     def _by_name(cls, value: Any) -> Any:
         names = ("Pending", "InProgress", "Active", "Failed")
-        return names[value] if isinstance(value, int) and 0 <= value < len(names) else value
+        inner = _inner(value)
+        return names[inner] if isinstance(inner, int) and 0 <= inner < len(names) else inner
 
     def key(self) -> AlternateKey:
         """Return the key."""
@@ -217,7 +235,7 @@ class TableDefinition(_Model):
 
 def attributes_of(entries: Iterable[AttributeDefinition]) -> dict[str, Attribute]:
     """Return the columns by name, without those that only shadow another (``x_name`` of a lookup ``x``)."""
-    return {one.LogicalName: one.attribute() for one in entries if one.AttributeOf is None}
+    return {one.LogicalName: one.attribute() for one in entries if one.LogicalName and one.AttributeOf is None}
 
 
 def relationships_of(

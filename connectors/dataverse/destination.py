@@ -12,7 +12,7 @@ from connectors.dataverse.lookups import Lookups
 from connectors.dataverse.prepared import PreparedRow
 from connectors.dataverse.preparing import Preparing
 from connectors.dataverse.reading import Reading
-from connectors.dataverse.refusals import outcome_of, refusal_of
+from connectors.dataverse.refusals import refusal_of
 from connectors.dataverse.settings import DataverseSettings
 from connectors.dataverse.writer import Writer
 from connectors.http import HttpPeer
@@ -73,11 +73,12 @@ class DataverseDestination:
         return await self._preparing.prepare(plan, key, log, create_missing=create_missing)
 
     async def write(self, prepared: PreparedWrite, known: KnownRow, log: RequestLog) -> WriteResult:
-        """Create or correct the row, then attach the files."""
+        """Fetch the files that are to be attached, create or correct the row, then attach them."""
         row = _own(prepared)
+        missing = await self._attachments.missing(row, known, log) if row.attachments else ()
         record_id, operation = await self._writer.write(row, known, log)
-        if row.attachments:
-            await self._attachments.attach(row, record_id, log)
+        if missing:
+            await self._attachments.attach(row, record_id, missing, log)
         return WriteResult(record_id, self._url(row, record_id), operation)
 
     async def compare(self, prepared: PreparedWrite, known: KnownRow, log: RequestLog) -> RowDifference:
@@ -99,7 +100,7 @@ class DataverseDestination:
         answer = await self._client.request("GET", path, purpose="probe")
         if answer.status < 300:
             return
-        outcome = outcome_of(refusal_of(answer), "probe", mutating=False)
+        outcome = self._client.outcome(refusal_of(answer), "probe", mutating=False)
         # A target that is there and lets us in, but takes no such query, is well enough.
         if isinstance(outcome, BlockedError) and outcome.code == "read_refused":
             return

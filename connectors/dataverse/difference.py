@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from connectors.dataverse.metadata import Kind, Table
 from connectors.dataverse.prepared import Binding, PreparedLine, PreparedRow
 from connectors.dataverse.reading import StoredDocument, StoredRow
 from connectors.dataverse.values import Json, same
@@ -26,29 +27,32 @@ class Difference:
 
 def difference(prepared: PreparedRow, stored: StoredDocument, known: KnownRow) -> Difference:
     """Compare column by column, reference by reference, line by line."""
-    row = stored.row.values
     added: list[PreparedLine] = []
     changed: list[tuple[PreparedLine, StoredRow, Mapping[str, Json]]] = []
-    for line in prepared.lines.rows if prepared.lines is not None else ():
-        there = stored.lines.get(line.id)
-        if there is None:
-            added.append(line)
-            continue
-        columns = _changed(line.columns, there.values)
-        if columns:
-            changed.append((line, there, columns))
+    if prepared.lines is not None:
+        for line in prepared.lines.rows:
+            there = stored.lines.get(line.id)
+            if there is None:
+                added.append(line)
+            elif columns := _changed(prepared.lines.table, line.columns, there.values):
+                changed.append((line, there, columns))
     ours = {line_id.lower() for line_id in known.line_ids} - prepared.line_ids
     return Difference(
-        _changed(prepared.columns, row),
-        tuple(one for one in prepared.bindings if not same(one.id, row.get(f"_{one.attribute}_value"))),
+        _changed(prepared.table, prepared.columns, stored.row.values),
+        tuple(one for one in prepared.bindings if not _is_bound(one, stored.row)),
         tuple(added),
         tuple(changed),
         tuple(there for line_id, there in stored.lines.items() if line_id in ours),
     )
 
 
-def _changed(planned: Mapping[str, Json], current: Mapping[str, Any]) -> dict[str, Json]:
-    return {name: value for name, value in planned.items() if not same(value, current.get(name))}
+def _is_bound(binding: Binding, row: StoredRow) -> bool:
+    return same(binding.id, row.values.get(f"_{binding.attribute}_value"), Kind.UNIQUEIDENTIFIER)
+
+
+def _changed(table: Table, planned: Mapping[str, Json], current: Mapping[str, Any]) -> dict[str, Json]:
+    attributes = table.attributes
+    return {name: value for name, value in planned.items() if not same(value, current.get(name), attributes[name].kind)}
 
 
 def preview(prepared: PreparedRow, stored: StoredDocument, known: KnownRow) -> RowDifference:

@@ -47,10 +47,13 @@ def note_id(key: DocumentKey, attachment: str) -> str:
 
 
 def lookup_row_id(org_url: str, table: str, criteria: Sequence[tuple[str, str]]) -> str:
-    """Return the primary key of a row that a lookup creates: the same for everyone who looks for the same values."""
-    parts = ["lookup", org_url, table]
+    """Return the primary key of a row that a lookup creates: the same for everyone who looks for the same values.
+
+    Dataverse finds text regardless of case and of blanks at its end, so values that differ in no more are the same.
+    """
+    parts = ["lookup", org_url.lower(), table]
     for column, value in sorted(criteria):
-        parts += (column, value)
+        parts += (column, value.strip().casefold())
     return _uuid5(parts)
 
 

@@ -11,7 +11,7 @@ from connectors.dataverse.catalog import Catalog, UnknownTableError
 from connectors.dataverse.client import JSON_HEADERS, DataverseClient, escaped, quoted
 from connectors.dataverse.keys import lookup_row_id
 from connectors.dataverse.metadata import Attribute, Kind, Table
-from connectors.dataverse.refusals import outcome_of, refusal_of
+from connectors.dataverse.refusals import refusal_of
 from connectors.dataverse.values import DoesNotFitError, Json, encode, plain_text
 from connectors.http import encode_json
 from connectors.outcome import BlockedError, RejectedError, SkippedError, TransientError
@@ -22,6 +22,8 @@ TIME_TO_LIVE = 600.0
 """Seconds that a found row is remembered. Rows that were not found are looked for every time."""
 
 LARGEST_CACHE = 20_000
+
+_LONGEST_SHOWN = 200
 
 _Key = tuple[str, tuple[tuple[str, Scalar], ...]]
 
@@ -106,7 +108,8 @@ class Lookups:
         except UnknownTableError as error:
             raise BlockedError("unknown_table", f"{error} Correct the mapping's lookup {plan.column}.") from error
         values = {column: self._value(plan, table, column, value) for column, value in criteria.items()}
-        ids = await self._query(table, values, log)
+        # A text that is longer than its column is not there; asking would make an address longer than a server takes.
+        ids = [] if any(_is_too_long(*one) for one in values.values()) else await self._query(table, values, log)
         if len(ids) > 1:
             raise self._rejected(
                 plan,
@@ -133,11 +136,12 @@ class Lookups:
             )
         if attribute.kind.is_reference:
             attribute = replace(attribute, kind=Kind.UNIQUEIDENTIFIER)
-        # A value that is longer or finer than the column can hold matches nothing: that is for the query to find.
+        elif attribute.kind is Kind.UNTOLD and isinstance(value, str):
+            attribute = replace(attribute, kind=Kind.STRING)
         try:
             return attribute, encode(replace(attribute, limits=replace(attribute.limits, max_length=None)), value)
         except DoesNotFitError as error:
-            raise self._rejected(plan, "lookup_value_invalid", f"{plain_text(value)!r} {error.message}") from error
+            raise self._rejected(plan, "lookup_value_invalid", f"{_shown(value)} {error.message}") from error
 
     async def _query(
         self, table: Table, values: Mapping[str, tuple[Attribute, Json]], log: RequestLog | None
@@ -169,6 +173,11 @@ class Lookups:
             raise BlockedError(
                 "lookup_not_creatable", f"{plan.column} matches by a reference: missing: create cannot write one."
             )
+        for attribute, value in values.values():
+            try:
+                encode(attribute, value)
+            except DoesNotFitError as error:
+                raise self._rejected(plan, error.code, f"{attribute.name} {error.message}") from error
         body = {table.primary_id: new_id, **{column: value for column, (_, value) in values.items()}}
         purpose = f"create {table.name}"
         answer = await self._client.request(
@@ -184,13 +193,27 @@ class Lookups:
             return new_id
         refusal = refusal_of(answer)
         if not refusal.taken:
-            raise outcome_of(refusal, purpose, mutating=True, name=lambda _: (_field(plan), plan.column))
+            raise self._client.outcome(refusal, purpose, mutating=True, name=lambda _: (_field(plan), plan.column))
         ids = await self._query(table, values, log)
         if len(ids) == 1:
             return ids[0]
+        if not ids and await self._is_there(table, new_id, log):
+            # It was created for these very values, and somebody has put them right since.
+            return new_id
         raise TransientError(
             "lookup_unsettled", f"A row of {table.name} is being created by someone else; looking again."
         )
+
+    async def _is_there(self, table: Table, row_id: str, log: RequestLog | None) -> bool:
+        path = f"{table.set_name}({row_id})?$select={table.primary_id}"
+        purpose = f"lookup in {table.name}"
+        answer = await self._client.request("GET", path, purpose=purpose, log=log)
+        if answer.status < 300:
+            return _id_of(answer.json(), table) == row_id
+        refusal = refusal_of(answer)
+        if refusal.not_found:
+            return False
+        raise self._client.outcome(refusal, purpose, mutating=False)
 
     def _remember(self, key: _Key, table: Table, row_id: str) -> ResolvedLookup:
         found = ResolvedLookup(key, table.name, table.set_name, row_id, self._monotonic())
@@ -215,6 +238,11 @@ def _property(table: Table, column: str) -> str:
     return f"_{column}_value" if table.attributes[column].kind.is_reference else column
 
 
+def _is_too_long(attribute: Attribute, value: Json) -> bool:
+    longest = attribute.limits.max_length
+    return isinstance(value, str) and longest is not None and len(value) > longest
+
+
 def _literal(attribute: Attribute, value: Json) -> str:
     if value is None:
         return "null"
@@ -234,7 +262,13 @@ def _id_of(row: object, table: Table) -> str:
 
 
 def _told(criteria: Mapping[str, Scalar]) -> str:
-    return " and ".join(f"{column} {plain_text(value)!r}" for column, value in criteria.items())
+    return " and ".join(f"{column} {_shown(value)}" for column, value in criteria.items())
+
+
+def _shown(value: Scalar) -> str:
+    """Return a value for a message, and the beginning of a long one."""
+    text = plain_text(value)
+    return repr(text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}…")
 
 
 def _field(plan: LookupPlan) -> str | None:

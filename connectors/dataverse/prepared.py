@@ -9,7 +9,7 @@ import msgspec
 from connectors.dataverse.lookups import ResolvedLookup
 from connectors.dataverse.metadata import Relationship, Table
 from connectors.dataverse.values import Json
-from connectors.ports import DocumentKey
+from connectors.ports import DocumentKey, FoundRow
 from mappings.plan import AttachmentPlan
 
 
@@ -66,6 +66,7 @@ class PreparedRow(msgspec.Struct, frozen=True, dict=True):
     attachments: tuple[AttachmentPlan, ...]
     sources: Mapping[str, str]
     resolved: tuple[ResolvedLookup, ...] = ()
+    found: tuple[FoundRow, ...] = ()
 
     @cached_property
     def line_ids(self) -> frozenset[str]:

@@ -11,7 +11,7 @@ from connectors.dataverse.naming import line_field
 from connectors.dataverse.prepared import Binding, PreparedLine, PreparedLines, PreparedRow
 from connectors.dataverse.values import DoesNotFitError, Json, encode
 from connectors.outcome import BlockedError, OutcomeError, RejectedError
-from connectors.ports import DocumentKey, RequestLog
+from connectors.ports import DocumentKey, FoundRow, RequestLog
 from mappings.plan import LinesPlan, LookupPlan, Problem, Scalar, WritePlan
 
 MOST_LINES = 999
@@ -56,6 +56,11 @@ class Preparing:
             plan.attachments,
             plan.sources,
             resolved,
+            tuple(
+                FoundRow(one.column, row.table, row.id, self._lookups.age(row))
+                for one in plan.lookups
+                if (row := self._lookups.remembered(one)) is not None
+            ),
         )
 
     def _alternate_key(self, table: Table, column: str | None, key: DocumentKey) -> tuple[str, str]:
@@ -131,7 +136,9 @@ def _bound(
         raise unexpected[0]
     if other and not problems:
         raise other[0]
-    return tuple(bindings), tuple(resolved)
+    # A column of several tables is written once: a reference that is left empty must not take back the one that is not.
+    written = {one.attribute for one in bindings if one.path is not None}
+    return tuple(one for one in bindings if one.path is not None or one.attribute not in written), tuple(resolved)
 
 
 def _columns(

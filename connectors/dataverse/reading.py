@@ -9,7 +9,7 @@ from connectors.dataverse.catalog import Catalog
 from connectors.dataverse.client import DataverseClient
 from connectors.dataverse.metadata import Table
 from connectors.dataverse.prepared import PreparedLines, PreparedRow
-from connectors.dataverse.refusals import outcome_of, refusal_of
+from connectors.dataverse.refusals import refusal_of
 from connectors.outcome import TransientError
 from connectors.ports import KnownRow, RequestLog
 
@@ -68,28 +68,32 @@ class Reading:
         query = f"$select={','.join(dict.fromkeys(selected))}"
         lines = prepared.lines
         if lines is not None:
-            columns = dict.fromkeys([lines.table.primary_id, *(name for row in lines.rows for name in row.columns)])
-            query += f"&$expand={lines.collection}($select={','.join(columns)})"
+            query += f"&$expand={lines.collection}({_selected(lines)})"
         row = await self._get(f"{path}?{query}", (table,) if lines is None else (table, lines.table), log)
         if row is None:
             return None
         stored: dict[str, StoredRow] = {}
         if lines is not None:
-            for line in await self._expanded(row, lines.collection, log):
+            for line in await self._expanded(row, table, lines, log):
                 one = _stored(line, lines.table)
                 stored[one.id] = one
         return StoredDocument(_stored(row, table), stored)
 
-    async def _expanded(self, row: Mapping[str, Any], collection: str, log: RequestLog) -> list[Any]:
-        """Return the nested rows, those of further pages included."""
-        rows = row.get(collection)
-        following = row.get(f"{collection}@odata.nextLink")
+    async def _expanded(self, row: Mapping[str, Any], table: Table, lines: PreparedLines, log: RequestLog) -> list[Any]:
+        """Return the lines of a row, those of further pages included; asked for by themselves if it came without."""
+        rows = row.get(lines.collection)
+        following = row.get(f"{lines.collection}@odata.nextLink")
         if rows is None and following is None:
-            raise TransientError("bad_answer", f"The row came without its {collection}.")
-        collected = list(rows or ())
+            parent = f"_{lines.relationship.attribute}_value%20eq%20{_stored(row, table).id}"
+            following = f"{lines.table.set_name}?{_selected(lines)}&$filter={parent}"
+        collected = _listed(rows or [])
+        followed: set[str] = set()
         while isinstance(following, str):
+            if following in followed:
+                raise TransientError("bad_answer", f"The pages of {lines.table.set_name} lead in a circle.")
+            followed.add(following)
             page = await self._client.read(following, purpose="read lines", log=log)
-            collected += page.get("value", ())
+            collected += _listed(page.get("value") if isinstance(page, dict) else None)
             following = page.get("@odata.nextLink")
         return collected
 
@@ -101,11 +105,22 @@ class Reading:
                 raise TransientError("metadata_changed", f"The table has changed: {refusal.message} It is read again.")
             if refusal.not_found and not refusal.undeclared:
                 return None
-            raise outcome_of(refusal, "read row", mutating=False)
+            raise self._client.outcome(refusal, "read row", mutating=False)
         row = answer.json()
         if not isinstance(row, dict):
             raise TransientError("bad_answer", "A row was not answered with an object.")
         return row
+
+
+def _selected(lines: PreparedLines) -> str:
+    columns = dict.fromkeys([lines.table.primary_id, *(name for row in lines.rows for name in row.columns)])
+    return f"$select={','.join(columns)}"
+
+
+def _listed(rows: Any) -> list[Any]:
+    if not isinstance(rows, list):
+        raise TransientError("bad_answer", "Lines were not answered with a list.")
+    return list(rows)
 
 
 def _stored(row: Any, table: Table) -> StoredRow:

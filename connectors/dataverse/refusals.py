@@ -37,7 +37,8 @@ _ABOUT_THE_DATA = {
     "0x80040203": "refused_by_target",
 }
 _UNDECLARED = re.compile(
-    r"undeclared property|could not find a property named|does not exist on type|doesn't contain attribute",
+    r"undeclared property|invalid property '|could not find a property named|does not exist on type|"
+    r"doesn't contain attribute",
     re.IGNORECASE,
 )
 _UNTOLD_PAUSE = 5.0
@@ -80,7 +81,12 @@ class Refusal:
     @property
     def taken(self) -> bool:
         """Tell whether a row with this key exists already."""
-        return self.code in _KEY_TAKEN or (self.status in {409, 412} and self.told and not self.code)
+        return self.code in _KEY_TAKEN or self.bare_conflict
+
+    @property
+    def bare_conflict(self) -> bool:
+        """Tell whether a code is missing that says which: a taken key, or another version where one was asked for."""
+        return self.status in {409, 412} and self.told and not self.code
 
     @property
     def row_changed(self) -> bool:
@@ -112,11 +118,12 @@ def read_refusal(status: int, body: bytes, *, retry_after: float | None = None) 
     return Refusal(status, error.code.strip().lower(), error.message.strip(), told=True, retry_after=retry_after)
 
 
-def _nobody(_: str) -> tuple[None, None]:
+def nobody(_: str) -> tuple[None, None]:
+    """Find nothing."""
     return None, None
 
 
-def outcome_of(refusal: Refusal, purpose: str, *, mutating: bool, name: Namer = _nobody) -> OutcomeError:
+def outcome_of(refusal: Refusal, purpose: str, *, mutating: bool, name: Namer = nobody) -> OutcomeError:
     """Return what follows from a refusal, ready to be raised.
 
     ``name`` finds the field that a refusal of the data is about. For a request that reads, a refusal is never the

@@ -37,20 +37,50 @@ def encode(attribute: Attribute, value: Scalar) -> Json:
     return encoder(attribute, value)
 
 
-def same(planned: Json, current: Any) -> bool:
-    """Tell whether what Dataverse returned is the value that was planned.
+def same(planned: Json, current: Any, kind: Kind = Kind.UNTOLD) -> bool:
+    """Tell whether what a column of this kind returned is the value that was planned for it.
 
-    Numbers are equal by value, dates by day, moments by instant, ids in any case; an empty text is stored as none.
+    Numbers are equal by value, dates by day, moments by instant, ids in any case; an empty text is stored as none, and
+    a text may have lost the blanks around it and its carriage returns. Of a column of untold kind it is the value that
+    tells what it may be.
     """
     if planned is None or planned == "":
         return current is None or current == ""
+    if planned == current and type(planned) is type(current):
+        return True
     if isinstance(planned, bool) or isinstance(current, bool):
-        return planned is current
+        return False
     if isinstance(planned, int | Decimal):
-        return isinstance(current, int | Decimal) and planned == current
+        return _same_number(planned, current, kind)
+    if current is None:
+        return kind.is_text and not _as_kept(planned)
     if not isinstance(current, str):
-        return isinstance(current, int | Decimal) and planned == str(current)
-    return planned == current or _same_moment(planned, current) or _same_id(planned, current)
+        return planned == str(current)
+    compare = _COMPARISONS.get(kind)
+    if compare is not None:
+        return compare(planned, current)
+    return _same_moment(planned, current) or _same_id(planned, current)
+
+
+def _same_number(planned: int | Decimal, current: Any, kind: Kind) -> bool:
+    """Compare by value; a target may write numbers as text, so that no digit is lost on the way."""
+    if isinstance(current, str):
+        try:
+            current = Decimal(current)
+        except ArithmeticError:
+            return False
+    if not isinstance(current, int | Decimal):
+        return False
+    return planned == current or (kind is Kind.DOUBLE and float(planned) == float(current))
+
+
+def _same_text(planned: str, current: str) -> bool:
+    return planned == current or _as_kept(planned) == current
+
+
+def _as_kept(text: str) -> str:
+    """Return a text as a target may keep it that tidies up: without blanks around it and carriage returns."""
+    return text.replace("\r\n", "\n").strip()
 
 
 def _same_moment(planned: str, current: str) -> bool:
@@ -71,6 +101,19 @@ def _moment(text: str) -> datetime:
 
 def _same_id(planned: str, current: str) -> bool:
     return len(planned) == 36 and planned.count("-") == 4 and planned.lower() == current.lower()
+
+
+def _same_choices(planned: str, current: str) -> bool:
+    return {one.strip() for one in planned.split(",")} == {one.strip() for one in current.split(",")}
+
+
+_COMPARISONS: Mapping[Kind, Callable[[str, str], bool]] = {
+    Kind.STRING: _same_text,
+    Kind.MEMO: _same_text,
+    Kind.DATETIME: _same_moment,
+    Kind.UNIQUEIDENTIFIER: _same_id,
+    Kind.MULTI_SELECT: _same_choices,
+}
 
 
 def plain_text(value: Scalar) -> str:
@@ -165,7 +208,10 @@ def _date(attribute: Attribute, value: Scalar) -> Json:
             raise DoesNotFitError("wrong_type", f"is {value.isoformat()}, and Dynamics holds a date without a time")
         if value.tzinfo is None:
             raise DoesNotFitError("wrong_type", f"is {value.isoformat()}, a time of no time zone")
-        moment = value.astimezone(UTC)
+        try:
+            moment = value.astimezone(UTC)
+        except OverflowError:
+            raise DoesNotFitError("out_of_range", f"is {value.isoformat()}, and UTC has no such time") from None
         _not_too_early(moment.date())
         return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
     if not isinstance(value, date):

@@ -5,10 +5,11 @@ So a create may be sent again after an unknown outcome, and "taken" is the answe
 """
 
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
-from connectors.dataverse.batch import LARGEST_CHANGE_SET, Operation, read_change_set, write_change_set
+from connectors.dataverse.batch import LARGEST_CHANGE_SET, Operation, Part, read_change_set, write_change_set
 from connectors.dataverse.catalog import Catalog
 from connectors.dataverse.client import JSON_HEADERS, DataverseClient
 from connectors.dataverse.difference import Difference, difference
@@ -16,8 +17,8 @@ from connectors.dataverse.lookups import Lookups
 from connectors.dataverse.naming import namer
 from connectors.dataverse.prepared import PreparedLine, PreparedLines, PreparedRow
 from connectors.dataverse.reading import Reading, StoredDocument, StoredRow
-from connectors.dataverse.refusals import Refusal, outcome_of, read_refusal, refusal_of
-from connectors.http import encode_json
+from connectors.dataverse.refusals import Refusal, read_refusal, refusal_of
+from connectors.http import Answer, encode_json, parse_retry_after
 from connectors.outcome import OutcomeError, RejectedError, TransientError, UnknownOutcomeError
 from connectors.ports import KnownRow, RequestLog
 from connectors.ports import Operation as Done
@@ -46,10 +47,12 @@ class Writer:
             if refusal is None and record_id is not None:
                 return record_id, "created"
             stored = await self._reading.document(prepared, known, log)
+            if refusal is None:
+                if stored is None:
+                    raise UnknownOutcomeError("bad_answer", "Dataverse did not tell the id of the new row; it is read.")
+                return stored.row.id, "created"
             if stored is None:
                 return await self._create_with_strays(prepared, refusal, log), "created"
-            if refusal is None:
-                return stored.row.id, "created"
         changes = difference(prepared, stored, known)
         if changes:
             await self._correct(prepared, stored.row, changes, log)
@@ -84,7 +87,7 @@ class Writer:
                     raise self._outcome(refusal, "create row", prepared)
         return refusal, prepared.row_id or _id_in(entity_id)
 
-    async def _create_with_strays(self, prepared: PreparedRow, refusal: Refusal | None, log: RequestLog) -> str:
+    async def _create_with_strays(self, prepared: PreparedRow, refusal: Refusal, log: RequestLog) -> str:
         """Create the row when it is gone but lines of it are still there: a deleted row can leave its lines behind."""
         lines = prepared.lines
         strays = {} if lines is None else await self._reading.lines(lines, [row.id for row in lines.rows], log)
@@ -112,6 +115,8 @@ class Writer:
         lines = prepared.lines
         strays = {} if lines is None else await self._reading.lines(lines, [one.id for one in changes.added], log)
         if not strays:
+            if refusal.bare_conflict:
+                raise TransientError("row_changed", "Someone else changed the row meanwhile; it is read again.")
             raise self._taken_by_another(prepared, refusal)
         if await self._send_changes(prepared, row, changes, strays, log) is not None:
             raise TransientError("row_changed", "Someone else is writing the same lines; they are read again.")
@@ -165,23 +170,25 @@ class Writer:
             "POST", "$batch", purpose=purpose, mutating=True, headers={"Content-Type": content_type}, body=body, log=log
         )
         read = read_change_set(answer.headers.get("Content-Type", ""), answer.body)
-        if read is None:
-            if answer.status < 300:
-                raise UnknownOutcomeError("bad_answer", f"{purpose} was answered with {answer.status} and no parts.")
-            raise self._outcome(refusal_of(answer), purpose, prepared)
-        failure = read.failure
-        if failure is not None:
-            refusal = read_refusal(failure.status, failure.body, retry_after=answer.retry_after)
-            if refusal.taken:
-                return refusal, None
+        refusal: Refusal | None = None
+        line: PreparedLine | None = None
+        if read is None and answer.status >= 300:
+            refusal = refusal_of(answer)
+        elif read is not None and (failure := read.failure) is not None:
+            refusal = _refusal_in(failure, answer)
             number = failure.content_id
             line = about[number - 1] if number is not None and 1 <= number <= len(about) else None
+        if refusal is not None:
+            if refusal.taken:
+                return refusal, None
             raise self._outcome(refusal, purpose, prepared, line)
-        if len(read.parts) < len(operations):
+        answered = 0 if read is None else len(read.parts)
+        if read is None or answered < len(operations):
             raise UnknownOutcomeError(
-                "bad_answer", f"{purpose} was answered for {len(read.parts)} of {len(operations)} operations."
+                "bad_answer",
+                f"{purpose} was answered with {answer.status}, for {answered} of {len(operations)} operations.",
             )
-        return None, read.parts[0].entity_id
+        return None, None if read.first is None else read.first.entity_id
 
     def _outcome(
         self, refusal: Refusal, purpose: str, prepared: PreparedRow, line: PreparedLine | None = None
@@ -199,11 +206,11 @@ class Writer:
             return TransientError(
                 "reference_gone", f"A row that is referred to is gone: {refusal.message} It is looked for again."
             )
-        return outcome_of(refusal, purpose, mutating=True, name=namer(prepared, line))
+        return self._client.outcome(refusal, purpose, mutating=True, name=namer(prepared, line))
 
-    def _taken_by_another(self, prepared: PreparedRow, refusal: Refusal | None) -> OutcomeError:
+    def _taken_by_another(self, prepared: PreparedRow, refusal: Refusal) -> OutcomeError:
         """Return what follows when a key is taken and neither the row nor its lines are there."""
-        told = "" if refusal is None else refusal.message
+        told = refusal.message
         keys = [
             *(prepared.table.keys or ()),
             *((prepared.lines.table.keys or ()) if prepared.lines is not None else ()),
@@ -243,6 +250,13 @@ class Writer:
 
     def _path(self, path: str) -> str:
         return self._client.root_path + path
+
+
+def _refusal_in(part: Part, answer: Answer) -> Refusal:
+    """Read the refusal of a change set out of the part that tells it."""
+    told = part.retry_after
+    retry_after = answer.retry_after if told is None else parse_retry_after(told, datetime.now(UTC))
+    return read_refusal(part.status, part.body, retry_after=retry_after)
 
 
 def _id_in(entity_id: str | None) -> str | None:

@@ -5,19 +5,22 @@ flight for each identity, whoever waits for it.
 """
 
 import asyncio
+import ssl
 import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
-from connectors.http import parse_retry_after
+from connectors.http import parse_retry_after, tls_context
 from connectors.outcome import BlockedError, OutcomeError, ThrottledError, TransientError
+from connectors.pacing import Pace
 
 if TYPE_CHECKING:
     import requests
@@ -45,7 +48,8 @@ def authority_url(authority: str | None, tenant_id: str) -> str:
 class ClientSecretTokens:
     """Tokens for one application (``client_id``) and one ``scope``, e.g. ``https://acme.crm4.dynamics.com/.default``.
 
-    ``authority`` must be https. ``ca_file`` holds further certificates; it replaces the ones that ``requests`` brings.
+    ``authority`` must be https. ``ca_file`` holds certificates beside those of the system. ``pace`` keeps the pauses
+    that Entra asks for, and is shared by all who log in as this application.
     """
 
     def __init__(
@@ -57,6 +61,7 @@ class ClientSecretTokens:
         scope: str,
         authority: str | None = None,
         ca_file: Path | None = None,
+        pace: Pace | None = None,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._authority = authority_url(authority, tenant_id)
@@ -64,14 +69,13 @@ class ClientSecretTokens:
         self._client_id = client_id
         self._secret = client_secret
         self._scope = scope
-        self._ca_file = ca_file
         self._monotonic = monotonic
+        self._pace = pace or Pace(monotonic=monotonic)
         self._http = _Transport(ca_file)
         self._application: Any = None
         self._token: str | None = None
         self._expires_at = 0.0
         self._refresh_from = 0.0
-        self._closed_until = 0.0
         self._in_flight: asyncio.Task[str] | None = None
 
     async def token(self) -> str:
@@ -94,12 +98,11 @@ class ClientSecretTokens:
             self._token = None
 
     async def close(self) -> None:
-        """Let go of the connections. A request in flight ends by itself."""
+        """Give up waiting. A request in flight ends by itself."""
         if self._in_flight is not None:
             self._in_flight.cancel()
             with suppress(asyncio.CancelledError, OutcomeError):
                 await self._in_flight
-        self._http.close()
 
     def _renew(self) -> asyncio.Task[str]:
         task = asyncio.create_task(self._fetch(), name="entra token")
@@ -113,7 +116,7 @@ class ClientSecretTokens:
             self._refresh_from = self._monotonic() + _REFUSED_REFRESH_PAUSE
 
     async def _fetch(self) -> str:
-        left = self._closed_until - self._monotonic()
+        left = self._pace.pause_left
         if left > 0:
             raise ThrottledError("throttled", f"Entra asked for a pause; {left:.0f} s are left.", retry_after=left)
         started = self._monotonic()
@@ -129,6 +132,7 @@ class ClientSecretTokens:
         token, lifetime = answer.get("access_token"), answer.get("expires_in")
         if not isinstance(token, str) or not token:
             raise self._outcome_of_answer(answer)
+        self._pace.went_well()
         seconds = (
             float(lifetime) if isinstance(lifetime, int | float | str) and str(lifetime).isdigit() else REFRESH_AHEAD
         )
@@ -203,12 +207,11 @@ class ClientSecretTokens:
 
     def _unreachable(self, reason: str) -> TransientError:
         status, retry_after = self._http.last_status, self._http.retry_after
-        if retry_after is not None:
-            self._closed_until = self._monotonic() + retry_after
         if status == 429:
-            pause = 5.0 if retry_after is None else retry_after
-            self._closed_until = self._monotonic() + pause
+            pause = self._pace.refused(retry_after)
             return ThrottledError("throttled", f"Entra asked for a pause of {pause:.0f} s.", retry_after=pause)
+        if retry_after is not None:
+            self._pace.pause(retry_after)
         answered = "did not answer" if status is None else f"answered with {status}"
         return TransientError("token_unreachable", f"{self._authority} {answered}: {reason}.", retry_after=retry_after)
 
@@ -218,7 +221,6 @@ class _Transport:
 
     def __init__(self, ca_file: Path | None) -> None:
         self._ca_file = ca_file
-        self._session: requests.Session | None = None
         self.answers: dict[str, Any] = {}
         self.last_status: int | None = None
         self.retry_after: float | None = None
@@ -230,30 +232,40 @@ class _Transport:
         return self._exchange("POST", url, params=params, data=data, headers=headers)
 
     def close(self) -> None:
-        if self._session is not None:
-            self._session.close()
+        """Do nothing: no connection outlives its exchange, since a token is asked for once an hour."""
 
     def _exchange(self, method: str, url: str, **what: Any) -> Any:
-        if self._session is None:
-            self._session = self._open()
         self.last_status = None
-        response = self._session.request(method, url, timeout=_TIMEOUT, allow_redirects=False, **what)
+        with self._open() as session:
+            response = session.request(method, url, timeout=_TIMEOUT, allow_redirects=False, **what)
         self.last_status = response.status_code
         header = response.headers.get("Retry-After")
         self.retry_after = None if header is None else parse_retry_after(header, datetime.now(UTC))
         return response
 
     def _open(self) -> "requests.Session":
+        """Open the same way out as every other call has: no proxy, certificates or credentials of the environment."""
         import requests  # noqa: PLC0415 - it came with MSAL
+        from requests.adapters import HTTPAdapter  # noqa: PLC0415 - the same
+
+        class Trusting(HTTPAdapter):
+            def cert_verify(self, conn: Any, url: str, verify: object, cert: object) -> None:
+                """Leave it to the context; ``requests`` would read all its own certificates into it each time."""
+                conn.cert_reqs = "CERT_REQUIRED"
 
         session = requests.Session()
-        # Tokens are an hour apart: a kept connection would be a stale one.
+        session.trust_env = False
         session.headers["Connection"] = "close"
-        if self._ca_file is not None:
-            # REQUESTS_CA_BUNDLE in the environment would win over verify.
-            session.trust_env = False
-            session.verify = str(self._ca_file)
+        trusting = Trusting()
+        trusting.init_poolmanager(1, 1, ssl_context=_trusted(self._ca_file))
+        session.mount("https://", trusting)
         return session
+
+
+@lru_cache(maxsize=4)
+def _trusted(ca_file: Path | None) -> ssl.SSLContext:
+    """Return the certificates that are trusted: read once for all logins, since a hundred copies would fill memory."""
+    return tls_context(ca_file)
 
 
 async def _in_thread(call: Callable[[], T]) -> T:

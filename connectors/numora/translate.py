@@ -6,13 +6,13 @@ every form which has one meaning only is taken.
 """
 
 from collections.abc import Mapping
-from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from connectors.http import encode_json
 from connectors.numora.models import DocumentState, Result
 from connectors.outcome import TransientError
 from connectors.ports import Listing, Report
+from mappings.cells import confidence_of, split_cells
 from mappings.document import Document, LineItem
 
 LONGEST_MESSAGE = 1000
@@ -35,7 +35,7 @@ def to_document(listing: Listing, result: Result, state: DocumentState | None = 
     schema = result.schema_id or (state and state.schema_id) or listing.schema
     if not schema:
         raise TransientError("bad_answer", f"Numora names no schema for document {asked}. It is read again later.")
-    fields, confidences = _cells(result.fields or {})
+    fields, confidences = split_cells(result.fields or {})
     return Document(
         id=asked,
         schema=schema,
@@ -43,7 +43,7 @@ def to_document(listing: Listing, result: Result, state: DocumentState | None = 
         external_id=_first(state and state.external_id, result.external_id, listing.external_id),
         updated_at=(state and state.updated_at) or result.updated_at or listing.updated_at,
         metadata=_first(state and state.metadata, result.metadata, listing.metadata) or {},
-        confidence=_confidence(result.confidence),
+        confidence=confidence_of(result.confidence),
         duplicate_of=reference(result.duplicate_of) or (reference(state.duplicate_of) if state else None),
         fields=fields,
         confidences=confidences,
@@ -102,36 +102,6 @@ def _bare(document_id: str) -> str:
     return document_id.casefold().removeprefix("doc_").replace("-", "")
 
 
-def _cells(raw: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Decimal]]:
-    """Split ``{name: cell}`` into values and confidences; a cell is ``{value, confidence}`` or the bare value."""
-    values: dict[str, Any] = {}
-    confidences: dict[str, Decimal] = {}
-    for name, cell in raw.items():
-        if type(cell) is dict and ("value" in cell or "confidence" in cell):
-            values[name] = cell.get("value")
-            confidence = _confidence(cell.get("confidence"))
-            if confidence is not None:
-                confidences[name] = confidence
-        else:
-            values[name] = cell
-    return values, confidences
-
-
-def _confidence(raw: object) -> Decimal | None:
-    """Return a finite number as it came, also one written as text; None for anything else."""
-    if type(raw) is Decimal:
-        return raw if raw.is_finite() else None
-    if type(raw) is int:
-        return Decimal(raw)
-    if type(raw) is str:
-        try:
-            number = Decimal(raw)
-        except InvalidOperation:
-            return None
-        return number if number.is_finite() else None
-    return None
-
-
 def reference(raw: object) -> str | None:
     """Return the id of the document that this one repeats. A form that nobody published still counts as a duplicate."""
     if isinstance(raw, dict):
@@ -165,7 +135,7 @@ def _row(raw: object, place: int, known_id: str | None) -> LineItem:
         nested = raw.get(name)
         if type(nested) is dict and "value" not in nested:
             raw = {**{key: cell for key, cell in raw.items() if key != name}, **nested, **_ids(raw)}
-    values, confidences = _cells(raw)
+    values, confidences = split_cells(raw)
     row_id = known_id
     for name in _ROW_ID_KEYS:
         candidate = values.get(name)

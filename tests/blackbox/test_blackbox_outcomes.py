@@ -10,6 +10,7 @@ from tests.blackbox.files import DESIGN_MAPPING
 from tests.blackbox.imitations.dataverse import RefusedError
 from tests.blackbox.imitations.numora import Doc
 from tests.blackbox.imitations.tables import INVOICE, Column, Key, decimal, money
+from tests.blackbox.imitations.wire import Faults
 from tests.blackbox.world import World, invoice, plain_lines
 
 
@@ -76,6 +77,38 @@ async def test_all_problems_of_a_document_are_told_at_once(made: World) -> None:
     assert all(set(problem) >= {"field", "column", "code", "message"} for problem in delivery["problems"])
     assert "invoice_date" in doc.callbacks[0]["error_message"]
     assert "total_amount" in doc.callbacks[0]["error_message"]
+
+
+async def test_what_dynamics_cannot_take_is_told_together_with_what_the_mapping_refuses(made: World) -> None:
+    """One trip to the reviewer: a date, an amount out of the column's range, a vendor that stands there twice."""
+    acme = await made.add_tenant()
+    for _ in range(2):
+        acme.dataverse.seed("account", name="Twins")
+    wrong = {"invoice_date": "yesterday", "total_amount": "999999999999999999.00", "vendor_name": "Twins"}
+    doc = add(made, metadata={}, fields=wrong)
+    await made.start()
+    delivery = await until_state(made, doc, "failed")
+    told = [(problem["field"], problem["code"]) for problem in delivery["problems"]]
+    assert told == [
+        ("invoice_date", "not_a_date"),
+        ("total_amount", "out_of_range"),
+        ("vendor_name", "lookup_ambiguous"),
+    ]
+    assert delivery["error"]["code"] == doc.callbacks[0]["error_code"] == "not_a_date"
+    assert all(name in doc.callbacks[0]["error_message"] for name in wrong)
+    assert not acme.dataverse.effects
+
+
+async def test_a_rejection_does_not_wait_for_a_dynamics_that_is_down(made: World) -> None:
+    acme = await made.add_tenant()
+    first = add(made, 1)
+    await made.start()
+    await until_state(made, first, "succeeded")
+    acme.dataverse.faults = Faults(1.0, ("status_before",))
+    doc = add(made, 2, fields={"invoice_date": "yesterday"}, metadata={"vendor_code": "V-404"})
+    delivery = await until_state(made, doc, "failed")
+    assert [(problem["field"], problem["code"]) for problem in delivery["problems"]] == [("invoice_date", "not_a_date")]
+    assert delivery["attempts"] == len(doc.callbacks) == 1
 
 
 async def test_an_unknown_choice_is_rejected_when_there_is_no_default(made: World) -> None:

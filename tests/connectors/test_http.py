@@ -245,6 +245,48 @@ async def test_retry_after_counts_on_any_status() -> None:
     assert (answer.status, answer.retry_after) == (503, 30)
 
 
+async def test_a_pause_begins_with_the_head_of_the_answer() -> None:
+    """Its body may take its time; what is sent meanwhile would be inside the window."""
+    paused, body_asked = asyncio.Event(), asyncio.Event()
+
+    class Telling(Pace):
+        def pause(self, seconds: float | None) -> float:
+            paused.set()
+            return super().pause(seconds)
+
+    pace = Telling(patience=0)
+
+    async def slowly(_head: bytes, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 429 Too Many Requests\r\nRetry-After: 30\r\nContent-Length: 2\r\n\r\n")
+        await body_asked.wait()
+        writer.write(b"{}")
+
+    async with bare_server(slowly) as server, peer(pace) as way:
+        first = asyncio.create_task(get(way, server.url))
+        await paused.wait()
+        with pytest.raises(ThrottledError):
+            await get(way, server.url)
+        body_asked.set()
+        with pytest.raises(ThrottledError):
+            await first
+
+    assert len(server.heads) == 1
+
+
+async def test_a_server_that_refuses_without_a_pause_is_not_asked_without_end() -> None:
+    """A refusal costs no try, so that ``Retry-After: 0`` would have one document asked for ever, at full speed."""
+    pace = Pace(patience=0)
+    pauses: list[float] = []
+    async with bare_server(answering("429 Too Many Requests", b"{}", "Retry-After: 0")) as server, peer(pace) as way:
+        for _ in range(3):
+            with pytest.raises(ThrottledError) as caught:
+                await get(way, server.url)
+            pauses.append(caught.value.retry_after or 0)
+            await asyncio.sleep(pace.pause_left)
+
+    assert pauses == [0.2, 0.4, 0.8]
+
+
 async def test_the_hinted_parallelism_is_taken_over() -> None:
     """Dataverse says how much it likes to be asked at a time."""
     pace = Pace(ceiling=52)
@@ -310,6 +352,29 @@ async def test_a_request_that_a_pause_overtakes_is_not_sent() -> None:
     assert log.ended == [RequestOutcome(log.opened[0].id, None, 0, error="throttled")]
 
 
+async def test_a_pause_that_begins_while_a_request_is_journalled_anew_holds_it_back(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The second entry may have to wait for a disk as the first did."""
+    monkeypatch.setattr("connectors.http._OPENING_HOLDS", -1.0)
+    pace = Pace(ceiling=1, patience=0)
+
+    class OvertakenAgain(Log):
+        async def opening(self, request: OutgoingRequest) -> None:
+            await super().opening(request)
+            if len(self.opened) == 2:
+                pace.pause(30)
+
+    log = OvertakenAgain()
+    async with bare_server(answering("200 OK")) as server, peer(pace) as way:
+        with pytest.raises(ThrottledError):
+            await get(way, server.url, log=log)
+
+    assert server.heads == []
+    assert log.ended == [RequestOutcome(log.opened[0].id, None, 0, error="throttled")]
+    assert pace.in_flight == 0
+
+
 async def test_a_request_that_waited_long_for_its_place_is_journalled_anew(monkeypatch: pytest.MonkeyPatch) -> None:
     """Its delivery may be in other hands by then, which the journal alone knows: what it refuses is not sent."""
     monkeypatch.setattr("connectors.http._OPENING_HOLDS", -1.0)
@@ -354,11 +419,13 @@ NOW = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
         ("soon", None),
         ("nan", None),
         ("inf", None),
+        ("999999999999", 86400),
+        ("Fri, 31 Dec 9999 23:59:59 GMT", 86400),
         ("", None),
     ],
 )
 def test_retry_after_is_seconds_or_a_date(value: str, seconds: float | None) -> None:
-    """A date has no fractions, so the second that it may have lost is waited as well."""
+    """A date has no fractions, so the second that it may have lost is waited as well; a year is a mistake."""
     assert parse_retry_after(value, NOW) == seconds
 
 

@@ -106,3 +106,12 @@ def test_without_a_named_time_the_pauses_grow_until_an_answer_is_good() -> None:
 def test_an_absurd_pause_is_not_believed() -> None:
     """A year is a mistake, not a limit."""
     assert Pace().pause(365 * 86400.0) == 86400.0
+
+
+def test_a_refusal_that_names_no_time_worth_mentioning_is_believed_less_and_less() -> None:
+    """Each pause is at least as long as was asked for, and grows until an answer is good."""
+    pace = Pace()
+    assert [pace.refused(0) for _ in range(7)] == [0.2, 0.4, 0.8, 1.6, 3.2, 5, 5]
+    assert pace.refused(30) == 30
+    pace.went_well()
+    assert pace.refused(0) == 0.2

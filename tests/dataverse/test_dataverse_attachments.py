@@ -1,4 +1,4 @@
-"""Files beside the row: fetched through what the caller gives, written after the row, and once."""
+"""Files beside the row: fetched before the row through what the caller gives, written after it, and once."""
 
 from typing import Any
 
@@ -8,9 +8,9 @@ from connectors.dataverse.attachments import FetchedFile
 from connectors.dataverse.sandbox.columns import FileColumn, StringColumn
 from connectors.dataverse.sandbox.server import DataverseSandbox
 from connectors.dataverse.sandbox.tables import TableSchema
-from connectors.outcome import BlockedError, TransientError
+from connectors.outcome import BlockedError, RejectedError, TransientError
 from connectors.ports import DocumentKey, KnownRow
-from mappings.plan import AttachmentPlan, Identity, WritePlan
+from mappings.plan import AttachmentPlan, Identity, Problem, WritePlan
 
 KEY = DocumentKey("acme", "doc-1")
 URL = "https://files.example/inv-1.pdf"
@@ -64,6 +64,20 @@ async def test_a_note_whose_answer_was_lost_is_not_written_twice(connect: Any, d
     await write(to, plan(NOTE), log, KnownRow(may_exist=True))
     assert len(dataverse.rows("annotation")) == 1
     assert dataverse.repeated_creates() == {}
+
+
+@pytest.mark.parametrize("outcome", [RejectedError((Problem(None, None, "x", "x"),)), TransientError("x", "x")])
+async def test_a_document_whose_file_cannot_be_had_leaves_no_row(
+    connect: Any, dataverse: Any, log: Any, outcome: Exception
+) -> None:
+    """The reviewer is told that it was rejected: then nothing of it stands in Dynamics."""
+
+    async def refuse(_: str) -> FetchedFile:
+        raise outcome
+
+    with pytest.raises(type(outcome)):
+        await write(connect(dataverse, fetch_file=refuse), plan(NOTE), log)
+    assert dataverse.effects == []
 
 
 @pytest.mark.parametrize("name", ["inv-1.pdf", "Rechnung Größe.pdf"])

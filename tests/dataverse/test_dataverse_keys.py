@@ -51,6 +51,7 @@ def test_a_row_that_a_lookup_creates_has_one_id_for_all_who_look_for_it() -> Non
     org = "https://acme.crm4.dynamics.com"
     one = lookup_row_id(org, "account", [("name", "Contoso"), ("accountnumber", "V1")])
     assert one == lookup_row_id(org, "account", [("accountnumber", "V1"), ("name", "Contoso")])
+    assert one == lookup_row_id(org, "account", [("name", "CONTOSO "), ("accountnumber", "v1")])
     assert one != lookup_row_id(org, "account", [("name", "ContosoV1"), ("accountnumber", "")])
     assert one != lookup_row_id(
         "https://other.crm4.dynamics.com", "account", [("name", "Contoso"), ("accountnumber", "V1")]

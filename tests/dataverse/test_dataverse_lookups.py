@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from connectors.outcome import BlockedError, RejectedError, SkippedError, TransientError
-from connectors.ports import DocumentKey, KnownRow
+from connectors.ports import DocumentKey, FoundRow, KnownRow
 from mappings.plan import Identity, LookupPlan, WritePlan
 
 NOTHING = KnownRow()
@@ -57,11 +57,43 @@ async def test_what_was_found_is_not_believed_for_ever(destination: Any, dataver
     assert len(log.sent) == 2
 
 
+async def test_a_preview_shows_which_row_was_found_and_how_long_ago(
+    destination: Any, dataverse: Any, log: Any, clock: Any
+) -> None:
+    (there,) = dataverse.seed("account", [{"accountnumber": "V1"}])
+    await prepare(destination, log, vendor(accountnumber="V1"))
+    clock.now += 42
+    prepared = await prepare(destination, log, vendor(accountnumber="V1"), create_missing=False)
+    assert prepared.found == (FoundRow("numora_Vendor", "account", there, 42),)
+    missing = await prepare(destination, log, vendor("create", accountnumber="V2"), create_missing=False)
+    assert missing.found == ()
+
+
 @pytest.mark.parametrize("name", ["O'Brien & Sons", "A/B#1?x=%27+", "50 % off; drop", "Größe 北京", "''", "a\\b"])
 async def test_any_text_can_be_looked_for(destination: Any, dataverse: Any, log: Any, name: str) -> None:
     """Quotes, reserved characters and other scripts neither break the query nor change what it asks."""
     (there, _) = dataverse.seed("account", [{"name": name}, {"name": name + "'"}])
     assert bound(await prepare(destination, log, vendor(name=name))) == f"/accounts({there})"
+
+
+@pytest.mark.parametrize("missing", ["skip", "reject", "empty", "create"])
+async def test_a_text_that_no_row_can_hold_is_missing_without_being_asked_for(
+    destination: Any, dataverse: Any, log: Any, missing: str
+) -> None:
+    """A page of text in place of a name would make an address that is longer than a server takes."""
+    lookup = vendor(missing, name="Größe 北京 " * 3000)
+    if missing == "skip":
+        with pytest.raises(SkippedError):
+            await prepare(destination, log, lookup)
+    elif missing == "empty":
+        assert bound(await prepare(destination, log, lookup)) is None
+    else:
+        with pytest.raises(RejectedError) as error:
+            await prepare(destination, log, lookup)
+        (problem,) = error.value.problems
+        assert problem.code == ("lookup_missing" if missing == "reject" else "text_too_long")
+        assert len(problem.message) < 500
+    assert log.sent == []
 
 
 async def test_a_number_is_looked_for_as_text_in_a_text_column(destination: Any, dataverse: Any, log: Any) -> None:
@@ -128,6 +160,28 @@ async def test_a_missing_row_is_created_once_for_all_documents(destination: Any,
     assert [request.purpose for request in log.opened if request.mutating] == ["create account"]
 
 
+async def test_names_that_differ_in_case_alone_make_one_row_though_they_come_together(
+    destination: Any, dataverse: Any, log: Any
+) -> None:
+    """Dataverse finds either by the other; two rows would be one too many for every later document."""
+    names = ("Contoso", "CONTOSO", "contoso")
+    prepared = await asyncio.gather(*(prepare(destination, log, vendor("create", name=name)) for name in names))
+    assert len(dataverse.rows("account")) == 1
+    assert len({bound(one) for one in prepared}) == 1
+
+
+async def test_a_created_row_whose_values_a_person_put_right_is_still_the_one(
+    destination: Any, connect: Any, dataverse: Any, log: Any
+) -> None:
+    """It cannot be created a second time, and waiting for it to be found again would be waiting for ever."""
+    first = await prepare(destination, log, vendor("create", name="Contosso"))
+    (account,) = dataverse.store.rows["account"].values()
+    account.values["name"] = "Contoso"
+    second = await prepare(connect(dataverse), log, vendor("create", name="Contosso"), document="doc-2")
+    assert bound(first) == bound(second)
+    assert len(dataverse.rows("account")) == 1
+
+
 async def test_a_row_whose_creation_went_unanswered_is_not_created_twice(
     connect: Any, dataverse: Any, log: Any
 ) -> None:
@@ -184,6 +238,24 @@ async def test_a_column_of_several_tables_is_bound_to_the_right_one(destination:
     assert bound(prepared, "parentcustomerid_account") == f"/accounts({account})"
     await destination.write(prepared, NOTHING, log)
     assert dataverse.rows("contact")[0]["parentcustomerid"] == account
+
+
+@pytest.mark.parametrize("order", [1, -1])
+async def test_of_two_tables_that_a_column_may_refer_to_the_one_that_was_found_stays(
+    destination: Any, dataverse: Any, log: Any, order: int
+) -> None:
+    """Emptying the reference to the one would take back the reference to the other."""
+    dataverse.seed("account", [{"name": "Contoso"}])
+    lookups = (
+        LookupPlan("parentcustomerid_account", "account", {"name": "Contoso"}, "empty", ()),
+        LookupPlan("parentcustomerid_contact", "contact", {"lastname": "Contoso"}, "empty", ()),
+    )
+    wanted = WritePlan("contact", Identity(), {"lastname": "Doe"}, lookups[::order])
+    prepared = await destination.prepare(wanted, DocumentKey("acme", "doc-1"), log)
+    row = await destination.write(prepared, NOTHING, log)
+    again = await destination.write(prepared, KnownRow(row.record_id, may_exist=True), log)
+    assert again.operation == "unchanged"
+    assert [effect.kind for effect in dataverse.effects] == ["create"]
 
 
 async def test_a_navigation_property_in_the_wrong_case_blocks(destination: Any, log: Any) -> None:

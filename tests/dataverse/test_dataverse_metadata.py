@@ -5,6 +5,7 @@ Double: a small target that answers only some of the metadata requests, over loo
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -13,7 +14,7 @@ from aiohttp import web
 from connectors.dataverse.catalog import Catalog, UnknownTableError
 from connectors.dataverse.client import WIRE, DataverseClient
 from connectors.dataverse.csdl import read_tables
-from connectors.dataverse.definitions import AttributeDefinition
+from connectors.dataverse.definitions import AttributeDefinition, TableDefinition, attributes_of, relationships_of
 from connectors.dataverse.metadata import Kind, Table
 from connectors.http import HttpPeer
 from connectors.outcome import TransientError
@@ -201,6 +202,38 @@ def test_money_is_held_to_its_own_precision_also_when_the_currency_sets_it() -> 
 )
 def test_the_kind_of_a_column_is_found_wherever_it_stands(entry: dict[str, Any], kind: Kind) -> None:
     assert AttributeDefinition.model_validate({"LogicalName": "x", **entry}).kind is kind
+
+
+def test_metadata_of_a_kind_that_nobody_foresaw_does_not_hide_the_rest() -> None:
+    """One odd entry would block every document of the table."""
+    definition = TableDefinition.model_validate(
+        {
+            **BASE,
+            "Attributes": [
+                {"@odata.type": "#Microsoft.Dynamics.CRM.HologramAttributeMetadata", "LogicalName": None},
+                {"LogicalName": "x_new", "AttributeType": "Hologram", "IsValidForCreate": {"Value": False}},
+                {"LogicalName": "x_kind", "AttributeType": "Picklist", "OptionSet": {"Options": [{"Value": None}]}},
+                {"LogicalName": "x_name", "AttributeType": "String", "MaxLength": Decimal("20.0"), "Tint": {"a": 1}},
+            ],
+            "Keys": [{"SchemaName": "x_key", "KeyAttributes": None, "EntityKeyIndexStatus": {"Value": "Active"}}],
+            "ManyToOneRelationships": [{"ReferencingEntityNavigationPropertyName": "x_Shape"}, VENDOR],
+        }
+    )
+    columns = attributes_of(definition.Attributes or ())
+    assert set(columns) == {"x_new", "x_kind", "x_name"}
+    assert (columns["x_new"].kind, columns["x_new"].creatable) == (Kind.OTHER, False)
+    assert columns["x_name"].limits.max_length == 20
+    assert [key.key().active for key in definition.Keys or ()] == [True]
+    assert len(relationships_of(definition.ManyToOneRelationships or (), "x_bill", many_to_one=True)) == 1
+
+
+def test_the_limits_that_a_metadata_document_tells_are_taken() -> None:
+    document = CSDL.replace(b'Type="Edm.String"', b'Type="Edm.String" MaxLength="20"', 1)
+    document = document.replace(b'Scale="Variable"', b'Scale="2"', 1)
+    document = document.replace(b'Type="Edm.Date"', b'Type="Edm.Date"/><Property Name="x_pdf" Type="Edm.Binary"', 1)
+    attributes = read_tables(document)["x_bill"].attributes
+    assert attributes["x_pdf"].kind is Kind.UNTOLD
+    assert (attributes["x_name"].limits.max_length, attributes["x_total"].limits.precision) == (20, 2)
 
 
 async def test_limits_that_a_target_does_not_tell_stay_unknown(target: Target, open_catalog: Open) -> None:

@@ -88,6 +88,7 @@ def test_a_bare_412_is_a_taken_key_and_a_page_with_412_is_not() -> None:
     "message",
     [
         "An undeclared property 'x_vendor' which only has property annotations in the payload",
+        "Invalid property 'x_colour' was found in entity 'Microsoft.Dynamics.CRM.x_bill'.",
         "Could not find a property named 'x_totel' on type 'Microsoft.Dynamics.CRM.x_bill'.",
         "The property 'x_totel' does not exist on type 'Microsoft.Dynamics.CRM.x_bill'.",
     ],

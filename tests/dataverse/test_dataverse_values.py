@@ -100,6 +100,9 @@ def test_a_moment_is_written_in_utc() -> None:
     assert encode(column(Kind.DATETIME, behavior="UserLocal"), moment) == "2026-01-30T22:30:00Z"
     assert refused(column(Kind.DATETIME, behavior="DateOnly"), moment) == "wrong_type"
     assert refused(column(Kind.DATETIME), moment.replace(tzinfo=None)) == "wrong_type"
+    assert refused(column(Kind.DATETIME), moment.replace(year=1, month=1, day=1)) == "out_of_range"
+    last = datetime(9999, 12, 31, 23, 59, tzinfo=timezone(timedelta(hours=-5)))
+    assert refused(column(Kind.DATETIME), last) == "out_of_range"
 
 
 @pytest.mark.parametrize(
@@ -175,6 +178,48 @@ def test_an_equal_value_in_another_form_causes_no_correction(planned: Any, curre
 )
 def test_another_value_is_seen(planned: Any, current: Any) -> None:
     assert not same(planned, current)
+
+
+@pytest.mark.parametrize(
+    ("kind", "planned", "current"),
+    [
+        (Kind.MONEY, Decimal("922337203685477.5807"), "922337203685477.5807"),
+        (Kind.INTEGER, 12, "12"),
+        (Kind.DOUBLE, Decimal("0.1"), Decimal("0.1000000000000000055511151231257827")),
+        (Kind.MULTI_SELECT, "2, 1", "1,2"),
+        (Kind.STRING, " Contoso ", "Contoso"),
+        (Kind.STRING, "  ", None),
+        (Kind.MEMO, "one\r\ntwo", "one\ntwo"),
+        (Kind.UNIQUEIDENTIFIER, "0000000a-0000-0000-0000-00000000000a", "0000000A-0000-0000-0000-00000000000A"),
+        (Kind.DATETIME, "2026-01-31T00:00:00Z", "2026-01-31"),
+    ],
+)
+def test_a_column_that_keeps_a_value_in_its_own_form_causes_no_correction(
+    kind: Kind, planned: Any, current: Any
+) -> None:
+    """An update that changes nothing would run the customer's logic and stand in the audit log."""
+    assert same(planned, current, kind)
+
+
+@pytest.mark.parametrize(
+    ("kind", "planned", "current"),
+    [
+        (Kind.STRING, "2026-01-31", "20260131"),
+        (Kind.STRING, "2026-01-31", "2026-01-31T10:00:00Z"),
+        (Kind.STRING, "0000000a-0000-0000-0000-00000000000a", "0000000A-0000-0000-0000-00000000000A"),
+        (Kind.STRING, "Contoso", " Contoso "),
+        (Kind.MEMO, "one two", "one\ntwo"),
+        (Kind.STRING, "0", None),
+        (Kind.DECIMAL, Decimal(12), "twelve"),
+        (Kind.DECIMAL, Decimal("0.1"), Decimal("0.1000000000000000055511151231257827")),
+        (Kind.BOOLEAN, True, "true"),
+    ],
+)
+def test_a_text_that_was_corrected_is_not_taken_for_another_way_to_write_the_same(
+    kind: Kind, planned: Any, current: Any
+) -> None:
+    """A reviewer who puts an invoice number right from 20260131 to 2026-01-31 means it."""
+    assert not same(planned, current, kind)
 
 
 def test_a_moment_is_compared_by_the_second() -> None:

@@ -17,7 +17,7 @@ from connectors.dataverse.sandbox.columns import MoneyColumn, StringColumn
 from connectors.dataverse.sandbox.messages import ApiRequest
 from connectors.dataverse.sandbox.server import DataverseSandbox
 from connectors.dataverse.sandbox.tables import TableSchema
-from connectors.outcome import BlockedError, RejectedError, TransientError, UnknownOutcomeError
+from connectors.outcome import BlockedError, RejectedError, ThrottledError, TransientError, UnknownOutcomeError
 from connectors.ports import DocumentKey, KnownRow
 from mappings.plan import Identity, LineRow, LinesPlan, LookupPlan, WritePlan
 
@@ -313,3 +313,27 @@ async def test_a_column_that_the_mapping_invents_blocks_instead_of_failing_docum
     with pytest.raises(BlockedError) as error:
         await destination.prepare(plan(numora_tottal=Decimal(1)), KEY, log)
     assert error.value.code == "unknown_column"
+
+
+async def test_a_text_that_looks_like_the_same_day_is_corrected_all_the_same(
+    destination: Any, dataverse: Any, log: Any
+) -> None:
+    """An invoice number of 20260131 that a reviewer put right to 2026-01-31 is another invoice number."""
+    _, first = await write(destination, plan(numora_name="20260131"), log)
+    _, again = await write(destination, plan(numora_name="2026-01-31"), log, KnownRow(first.record_id))
+    assert again.operation == "updated"
+    assert [row["numora_name"] for row in dataverse.rows("numora_invoice")] == ["2026-01-31"]
+
+
+async def test_a_login_that_has_to_wait_asks_for_no_token_meanwhile(
+    destination: Any, dataverse: Any, entra: Any, clock: Any, log: Any
+) -> None:
+    """Nothing at all is sent for it before the pause is over."""
+    dataverse.faults.add("throttle", retry_after=30, times=1)
+    with pytest.raises(ThrottledError):
+        await destination.probe()
+    asked = entra.requests.total
+    destination._client._tokens.invalidate(await destination._client._tokens.token())
+    with pytest.raises(ThrottledError):
+        await destination.probe()
+    assert (entra.requests.total, dataverse.violations) == (asked, 0)

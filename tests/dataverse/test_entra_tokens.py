@@ -1,14 +1,14 @@
 """Access tokens through MSAL from the Entra sandbox over https: one request for all, renewed in time, errors apart."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
 import pytest
 from pydantic import SecretStr
 
 from connectors.entra.sandbox import EntraSandbox
-from connectors.entra.tokens import ClientSecretTokens, authority_url
+from connectors.entra.tokens import ClientSecretTokens, _trusted, authority_url
 from connectors.outcome import BlockedError, OutcomeError, ThrottledError, TransientError
 from connectors.sandbox.authority import SandboxAuthority
 
@@ -19,6 +19,15 @@ SCOPE = "https://acme.crm4.dynamics.com/.default"
 
 
 Make = Callable[..., ClientSecretTokens]
+
+
+@pytest.fixture
+def system_trusts_the_sandbox(authority: SandboxAuthority, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Have the sandbox's authority stand among those of the system, as they are read at the start of a process."""
+    monkeypatch.setenv("SSL_CERT_FILE", str(authority.ca_file))
+    _trusted.cache_clear()
+    yield
+    _trusted.cache_clear()
 
 
 @pytest.fixture
@@ -188,6 +197,39 @@ async def test_the_environment_cannot_undo_the_configured_certificates(
     (tmp_path / "other.pem").write_text("")
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "other.pem"))
     assert await make().token()
+
+
+@pytest.mark.usefixtures("system_trusts_the_sandbox")
+async def test_certificates_of_an_operator_stand_beside_those_of_the_system(make: Make, tmp_path: Any) -> None:
+    """With a private authority for one system, the public ones of the others are still trusted."""
+    assert await make(ca_file=SandboxAuthority(tmp_path).ca_file).token()
+
+
+@pytest.mark.usefixtures("system_trusts_the_sandbox")
+@pytest.mark.parametrize("ca_file", ["given", "none"])
+async def test_no_proxy_is_taken_from_the_environment(
+    make: Make, authority: SandboxAuthority, monkeypatch: pytest.MonkeyPatch, ca_file: str
+) -> None:
+    """The way to Entra is that of every other call; a proxy for one of them alone would help nobody."""
+    for name in ("HTTPS_PROXY", "https_proxy", "ALL_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    monkeypatch.delenv("no_proxy", raising=False)
+    assert await make(ca_file=authority.ca_file if ca_file == "given" else None).token()
+
+
+@pytest.mark.parametrize("status", [429, 503])
+async def test_an_absurd_pause_of_entra_is_not_believed(
+    make: Make, entra: EntraSandbox, clock: Any, status: int
+) -> None:
+    """Nobody would be let in again for the life of the process."""
+    entra.faults.add("status_before", status=status, retry_after=10**9, times=1, path="oauth2/v2.0/token")
+    tokens = make()
+    error = await outcome_of(tokens)
+    assert isinstance(error, TransientError)
+    assert error.retry_after == 86400
+    clock.now += 86401
+    assert await tokens.token()
 
 
 async def test_an_authority_without_https_is_not_asked(make: Make) -> None:

@@ -126,7 +126,7 @@ async def test_an_end_that_the_ledger_refused_at_first_is_told_once_it_is_stored
     world, tmp_path, receiver, monkeypatch
 ):
     """A full disk keeps the end waiting, and its message with it."""
-    monkeypatch.setattr("bridge.pipeline.worker._LEDGER_PAUSE", 0.01)
+    monkeypatch.setattr("bridge.claim_loop.LEDGER_PAUSE", 0.01)
     async with telling(world, tmp_path, receiver) as stage:
         save = stage.ledger.save
         refused: list[Save] = []

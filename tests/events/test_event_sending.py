@@ -213,7 +213,7 @@ async def test_an_error_that_nobody_foresaw_does_not_stop_the_sender(
     post: Post, receiver: Receiver, monkeypatch, caplog
 ):
     """Everybody would be told nothing any more, and nobody would know."""
-    monkeypatch.setattr("bridge.events.sender._LEDGER_PAUSE", 0.02)
+    monkeypatch.setattr("bridge.claim_loop.LEDGER_PAUSE", 0.02)
     claim = post.ledger.claim_messages
     monkeypatch.setattr(post.ledger, "claim_messages", None)
     await post.subscribe(f"{receiver.url}/hook")
@@ -223,7 +223,7 @@ async def test_an_error_that_nobody_foresaw_does_not_stop_the_sender(
     monkeypatch.setattr(post.ledger, "claim_messages", claim)
     await post.tell()
     await receiver.until(lambda: receiver.received)
-    assert "the sending of messages met an unforeseen error" in caplog.text
+    assert "wait: an unforeseen error was met" in caplog.text
 
 
 async def test_what_is_on_its_way_when_the_bridge_stops_is_handed_back(ledger, receiver: Receiver):

@@ -1,5 +1,6 @@
 """SQLite: nothing that is asked all the time reads a whole table, however many deliveries there are."""
 
+import asyncio
 import re
 import sqlite3
 
@@ -37,6 +38,7 @@ async def _everything_that_happens_all_the_time(ledger: SqliteLedger) -> None:
     await ledger.save(Save(end(first), successor=release(first, NOW).evolve(id="dlv_next")))
     await ledger.save(Save(end(second, State.FAILED)))
     await ledger.save(Save(release(third, NOW)))
+    await _everything_that_is_stored_together(ledger)
     await ledger.retry(second.id, NOW, pinned=False)
     await driver.ask("doc-1")
     await ledger.next_due(T, NOW)
@@ -54,6 +56,15 @@ async def _everything_that_happens_all_the_time(ledger: SqliteLedger) -> None:
     await ledger.store_mapping("d", "m.yaml", "", NOW)
     await ledger.mapping_text("d")
     await _everything_that_is_told(ledger)
+
+
+async def _everything_that_is_stored_together(ledger: SqliteLedger) -> None:
+    driver = Driver(ledger)
+    driver.new_id = iter([f"dlv_together_{number:02d}" for number in range(40)]).__next__
+    await driver.bring(*(f"together-{number:02d}" for number in range(21)))
+    held = await driver.claim()
+    await asyncio.gather(*(ledger.save(Save(each, [request(each, "r")], attempt(each))) for each in held))
+    await asyncio.gather(*(ledger.save(Save(end(each))) for each in held))
 
 
 async def _everything_that_is_told(ledger: SqliteLedger) -> None:

@@ -55,6 +55,10 @@ negative_styles = st.sampled_from(["-{}", "{}-", "({})", "\u2212{}", "- {}", "{}
         ("en_IN", "₹12,34,567.50", "1234567.50"),
         ("sv_SE", "-1 234,50 kr", "-1234.50"),
         ("ar_EG", "\u0661\u066c\u0662\u0663\u0664\u066b\u0665\u0660", "1234.50"),
+        ("ar_EG", "\u0661\u0662\u066b\u0660\u0660 \u062c.\u0645.\u200f", "12.00"),
+        ("ar_AE", "(\u061c1,234.50\u062f.\u0625.\u200f)", "-1234.50"),
+        ("fr_SN", "1\u202f234\u00a0F\u202fCFA", "1234"),
+        ("fr_SN", "-1 234 F CFA", "-1234"),
         ("de_DE", "1234567890123456789", "1234567890123456789"),
         ("de_DE", "1.234.567.890.123.456.789,12", "1234567890123456789.12"),
         ("en-US", "007.50", "7.50"),
@@ -100,6 +104,8 @@ def test_an_amount_is_read_as_its_locale_writes_it(locale, text, expected):
         ("en_US", "()"),
         ("en_US", "$"),
         ("en_US", "1.2.3"),
+        ("fr_FR", "1\t234"),
+        ("fr_FR", "1 234 F CFA F CFA"),
         ("en_US", "9" * 101),
     ],
 )
@@ -214,6 +220,12 @@ def test_a_number_is_rounded_only_as_the_mapping_says(number, rounding, expected
 @given(amounts, amounts)
 def test_a_product_has_all_its_digits(left, right):
     assert Fraction(multiply_exactly(left, right)) == Fraction(left) * Fraction(right)
+
+
+def test_a_product_of_more_digits_than_are_kept_is_refused_and_not_rounded():
+    with pytest.raises(ValueProblemError) as refused:
+        multiply_exactly(Decimal("1." + "1" * 300), Decimal("1." + "1" * 300))
+    assert refused.value.code == "number_out_of_range"
 
 
 @pytest.mark.parametrize("locale", ["xx", "english", "", "de_XX1", "../../etc"])

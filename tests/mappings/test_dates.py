@@ -91,6 +91,11 @@ def test_every_iso_moment_comes_back_as_that_moment(moment):
     assert DatetimeReader([], None)(moment.isoformat()) == moment
 
 
+def test_a_moment_may_be_finer_than_we_count():
+    moment = DatetimeReader([], None)("2026-01-31T10:00:00.1234567Z")
+    assert moment == datetime(2026, 1, 31, 10, 0, 0, 123456, tzinfo=UTC)
+
+
 def test_a_moment_without_an_offset_needs_the_mappings_time_zone():
     with pytest.raises(ValueProblemError) as refused:
         DatetimeReader([], None)("2026-01-31T10:00:00")

@@ -8,7 +8,7 @@ import pytest
 from mappings.compiled import CompiledMapping
 from mappings.document import Document, LineItem
 from mappings.load import compile_mapping
-from mappings.plan import AttachmentPlan, Identity, LineRow, LookupPlan, Problem, Rejection, Skip, WritePlan
+from mappings.plan import AttachmentPlan, Identity, LineRow, LinesPlan, LookupPlan, Problem, Rejection, Skip, WritePlan
 
 HEAD = "schema: invoice_v2\ndestination: dataverse\ntable: numora_invoice\n"
 
@@ -291,6 +291,35 @@ def test_lines_that_are_no_list_are_a_problem():
     assert problems(body, metadata={"rows": "two"}) == [("metadata.rows", None, "not_a_list")]
 
 
+@pytest.mark.parametrize("rows", ["line_items[].amount", "line_items[*].[amount]", "[fields.a]"])
+def test_lines_of_something_else_than_rows_are_a_problem_and_no_empty_lines(rows):
+    body = f"columns: {{}}\nlines: {{from: '{rows}', table: lines, columns: {{x: amount}}}}"
+    found = problems(body, line_items=(LineItem({"amount": "5"}),), fields={"a": "v"})
+    assert [(column, code) for _, column, code in found] == [(None, "not_a_list")]
+
+
+@pytest.mark.parametrize(
+    ("rows", "field"),
+    [
+        ("fields.positions", "positions[a].x"),
+        ("metadata.rows", "metadata.rows[a].x"),
+        ("fields.positions && line_items", "line_items[a].x"),
+        ("sort_by(line_items, &id)", "line_items[a].x"),
+    ],
+)
+def test_a_line_is_told_by_the_name_that_the_reviewer_knows(rows, field):
+    body = f"columns: {{}}\nlines: {{from: '{rows}', table: lines, columns: {{x: {{from: x, as: integer}}}}}}"
+    row = {"id": "a", "x": "no number"}
+    given = {"fields": {"positions": [row]}, "metadata": {"rows": [row]}, "line_items": (LineItem(row),)}
+    assert problems(body, **given) == [(field, "x", "not_an_integer")]
+
+
+def test_a_default_may_be_a_choice_that_no_document_names():
+    body = "columns: {x: {from: fields.a, as: choice, options: {cash: 1, card: 2}, default: 9}}"
+    assert [plan(body, fields={"a": given}).columns["x"] for given in ("card", "barter", None)] == [2, 9, 9]
+    assert mapping(body).names().columns[0].constants == (9,)
+
+
 def test_an_attachment_without_an_address_is_none():
     body = "columns: {}\nattachments: [metadata.a, {url: metadata.b, as: file_column, column: numora_file}]"
     assert plan(body, metadata={"b": "/v1/files/2"}).attachments == (
@@ -310,6 +339,7 @@ columns:
   name: {from: fields.number, then: [strip, upper]}
   total: {from: fields.total, as: decimal, scale: 2, round: half_up}
   source: {value: numora}
+  kind: {from: fields.kind, as: choice, options: {invoice: 1}, default: 9}
 lookups: {vendor: {table: account, match: {name: fields.vendor}}}
 lines: {table: lines, columns: {x: {from: amount, as: integer}}}
 """
@@ -328,6 +358,7 @@ lines: {table: lines, columns: {x: {from: amount, as: integer}}}
         ("name", None, "fields.number", " a ", "strip → upper → as text", "A"),
         ("total", None, "fields.total", "x", "as decimal → scale 2 half_up", None),
         ("source", None, None, None, "constant", "numora"),
+        ("kind", None, "fields.kind", None, "as choice → default 9", 9),
         ("vendor.name", None, "fields.vendor", "ACME", "as text", "ACME"),
         ("x", "li", "amount", "3", "as integer", 3),
     ]
@@ -345,4 +376,22 @@ def test_a_problem_is_told_with_what_to_do():
         document(fields={"due": "2026-01-31"})
     )
     message = "“2026-01-31” is not a date that the mapping knows. Write it like 31.01.2026."
-    assert result == Rejection((Problem("due", "a", "not_a_date", message),))
+    assert isinstance(result, Rejection)
+    assert result.problems == (Problem("due", "a", "not_a_date", message),)
+
+
+def test_a_rejection_keeps_what_has_no_problem_for_the_destination_to_look_at():
+    body = """
+columns: {a: {from: fields.a, as: integer}, b: fields.b}
+lookups:
+  v: {table: account, match: {name: fields.vendor}, missing: reject}
+  w: {table: team, match: {name: {value: AP}}}
+lines: {table: l, columns: {c: {from: c, as: integer}, d: d}}
+"""
+    row = LineItem({"id": "1", "c": "x", "d": "D"})
+    result = mapping(body).apply(document(fields={"a": "x", "b": "B"}, line_items=(row,)))
+    assert isinstance(result, Rejection)
+    assert len(result.problems) == 3
+    assert result.rest.columns == {"a": None, "b": "B"}
+    assert [lookup.column for lookup in result.rest.lookups] == ["w"]
+    assert result.rest.lines == LinesPlan("l", (LineRow("1", {"c": None, "d": "D"}),))

@@ -112,6 +112,40 @@ def test_a_skip_is_expected_by_its_code():
     assert result(duplicate, "{columns: {}}")[0].startswith("the document is skipped (duplicate): ")
 
 
+@pytest.mark.parametrize("beside", ["columns: {name: x}", "lines: []", "lookups: {}", "attachments: []"])
+def test_nothing_that_only_a_delivered_document_has_is_silently_passed_over(beside):
+    """Such an expectation could never fail, whatever the mapping does."""
+    expected = "columns, lookups, lines or attachments are expected, and the document is "
+    assert result("{duplicate_of: doc_0}", f"{{skip: duplicate, {beside}}}") == (f"{expected}skipped",)
+    assert result("{}", f"{{problems: [{{field: number}}], {beside}}}") == (f"{expected}rejected",)
+
+
+def test_problems_and_a_skip_are_not_expected_together():
+    differences = result("{duplicate_of: doc_0}", "{skip: duplicate, problems: [{code: x}]}")
+    assert differences == ("problems are expected, and the document is skipped",)
+    assert result("{duplicate_of: doc_0}", "{skip: duplicate, problems: []}") == ()
+
+
+def test_an_expected_problem_that_leaves_much_open_takes_none_that_another_needs():
+    every = "{code: low_confidence}, {field: total}, {}"
+    for problems in ("{}, {field: total}, {code: low_confidence}", every):
+        assert result(BAD, f"{{problems: [{problems}]}}") == ()
+    (difference,) = result(BAD, "{problems: [{}, {field: total}, {code: low_confidence}, {field: number}]}")
+    assert difference.endswith("is expected, and is not there")
+
+
+def test_a_document_may_be_written_as_the_source_gives_it():
+    """Cells with more than value and confidence, confidences as text or by themselves, and rows the same."""
+    for document in (
+        "{fields: {number: N, total: {value: '5', confidence: '0.4', page: 1}}}",
+        "{fields: {number: N, total: 5}, confidences: {total: 0.4}}",
+    ):
+        assert result(document, "{problems: [{field: total, code: low_confidence}]}") == ()
+    assert result("{fields: {number: {value: N, source: ocr}}}", "{columns: {name: N}}") == ()
+    row = "{id: a, amount: {value: '5', confidence: 1, box: [1, 2]}}"
+    assert result(f"{{fields: {{number: N}}, line_items: [{row}]}}", "{lines: [{amount: 5}]}") == ()
+
+
 def test_yaml_dates_in_a_document_become_their_text_wherever_they_stand():
     body = BODY.replace("{from: fields.number, required: true}", "metadata.deep[0].day")
     case = "{name: t, document: {metadata: {deep: [{day: 2026-01-31}]}}, expect: {columns: {name: 2026-01-31}}}"

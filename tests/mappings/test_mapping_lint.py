@@ -88,6 +88,7 @@ lines: {table: l, columns: {g: {from: g, as: choice}}}
         ("{from: fields.a, as: choice, options: {a: 1}, default: b}", (5, 61), "bad_default"),
         ("{from: fields.a, as: decimal, default: '1.234,5'}", (5, 45), "bad_default"),
         ("{from: fields.a, as: date, default: soon}", (5, 42), "bad_default"),
+        ("{from: fields.a, as: decimal, scale: 2, default: 1.234}", (5, 55), "bad_default"),
         ("{value: [1]}", (5, 14), "bad_default"),
         ("{value: x, as: integer}", (5, 14), "bad_default"),
         ("{value: null, required: true}", (5, 14), "bad_default"),
@@ -161,6 +162,25 @@ def test_a_mistake_elsewhere_is_told_by_its_key(body, code, key):
 )
 def test_what_works_but_is_hardly_meant_is_a_warning(column, expected):
     assert warnings(column) == expected
+
+
+def test_a_part_of_the_document_is_not_looked_for_in_a_row_without_a_word():
+    body = """columns: {}
+lines:
+  table: l
+  key: line_items[].id
+  columns:
+    a: fields.invoice_number
+    b: {from: description, then: [concat(" ", metadata.code)]}
+    c: "status || field"
+"""
+    found = compile_mapping(HEAD + body, "m.yaml").warnings
+    assert {finding.code for finding in found} == {"document_field_in_row"}
+    assert [(finding.line, finding.key) for finding in found] == [
+        (7, "lines.key"),
+        (9, "lines.columns.a"),
+        (10, "lines.columns.b.then[0]"),
+    ]
 
 
 def test_a_good_file_knows_its_name_text_and_digest():

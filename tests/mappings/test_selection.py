@@ -159,6 +159,22 @@ def test_a_small_expression_cannot_run_for_long():
 @pytest.mark.parametrize(
     "expression",
     [
+        "name" + " | join('', [@, @, @, @])" * 6,
+        "join(name, words)",
+        "words" + " | [@, @, @, @]" * 6 + " | to_string(@)",
+        "to_string([name, name])",
+        "words[?sort(`[3, 1, 2, 9, 7, 8, 4, 6, 5, 0, 11, 13, 12, 14]`)]",
+    ],
+)
+def test_a_small_expression_makes_no_large_text_and_no_long_work(expression):
+    with pytest.raises(ValueProblemError) as refused:
+        compile_selection(expression).select({"name": "x" * 600_000, "words": ["word"] * 9_000})
+    assert refused.value.code == "selection_too_large"
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
         "sum(fields)",
         "fields.a > `5`",
         "length(fields.n)",

@@ -7,7 +7,7 @@ import pytest
 from mappings.document import Document
 from mappings.findings import FindingsError
 from mappings.load import compile_mapping
-from mappings.plan import WritePlan
+from mappings.plan import Rejection, WritePlan
 from mappings.steps import STEP_NAMES, StepError, parse_step
 
 HEAD = "schema: invoice_v2\ndestination: dataverse\ntable: numora_invoice\n"
@@ -44,6 +44,7 @@ def outcome(column: str):
         ('[concat(fields.b, "-", fields.a, "!")]', "B- Ab  c1 !"),
         ("[digits, coalesce(fields.b)]", "1"),
         ("[concat(fields.b || 'x', '-', fields.n)]", " Ab  c1 B--1234.50"),
+        ("[digits, concat(2026, '/', @)]", "2026/1"),
     ],
 )
 def test_a_step_does_what_the_reference_says(then, expected):
@@ -57,6 +58,8 @@ def test_a_step_does_what_the_reference_says(then, expected):
         ("[coalesce(fields.missing, fields.b)]", "B"),
         ('[coalesce(fields.missing, "none")]', "none"),
         ('default("none")', "none"),
+        ("default(0)", "0"),
+        ("[concat(2026, '/', @)]", None),
         ('[concat("-", fields.missing)]', None),
         ('[concat("-", fields.b)]', "-B"),
         ("[pad_left(3), truncate(1)]", None),
@@ -116,6 +119,44 @@ def test_quotes_and_commas_in_a_flow_list_keep_their_meaning_and_positions_stay_
 
 
 @pytest.mark.parametrize(
+    "then",
+    [
+        '\n  - replace(",", "#")\n  - concat("A: ", @) # told: so\n\n  # and\n  - \'truncate(9)\'',
+        '\n- replace(",", "#")\n- concat("A: ", @)\n- truncate(9)',
+        '   # in order\n  [replace(",", "#"), concat("A: ", @), truncate(9)]',
+        '&steps [replace(",", "#"), concat("A: ", @), truncate(9)]',
+    ],
+)
+def test_steps_keep_their_quotes_and_colons_in_every_kind_of_list(then):
+    nested = ("then: " + then).replace("\n", "\n    ")
+    text = f"{HEAD}columns:\n  x:\n    from: fields.a\n    {nested}\n    required: true\n"
+    (column,) = compile_mapping(text, "m.yaml").parts.columns
+    assert [step.text for step in column.before] == ['replace(",", "#")', 'concat("A: ", @)', "truncate(9)"]
+    assert column.required
+
+
+def test_steps_may_stand_under_a_key_in_quotes():
+    assert outcome('{"from": "fields.a", "then": [squeeze, replace(" ", ", "), concat("(", @, ")")]}') == "(Ab, c1)"
+
+
+def test_a_number_among_the_alternatives_is_none_of_the_locale():
+    assert outcome("{from: fields.empty, then: coalesce(fields.missing, 1.5), as: decimal, locale: de_DE}") == (
+        Decimal("1.5")
+    )
+
+
+@pytest.mark.parametrize(
+    "step",
+    ["replace(a, aaaaaaaaaa)", "concat(@, @, @, @, @, @, @, @, @, @)"],
+)
+def test_steps_never_put_together_more_than_a_column_could_hold(step):
+    text = f"{HEAD}columns: {{x: {{from: fields.a, then: [{', '.join([step] * 7)}]}}}}"
+    result = compile_mapping(text, "m.yaml").apply(Document("d", "invoice_v2", fields={"a": "a"}))
+    assert isinstance(result, Rejection)
+    assert [(problem.field, problem.code) for problem in result.problems] == [("a", "selection_too_large")]
+
+
+@pytest.mark.parametrize(
     ("step", "code"),
     [
         ("strp", "unknown_step"),
@@ -127,6 +168,10 @@ def test_quotes_and_commas_in_a_flow_list_keep_their_meaning_and_positions_stay_
         ("pad_left(99999999999)", "bad_step"),
         ("truncate(1, 2)", "bad_step"),
         ("replace(a)", "bad_step"),
+        ("replace( , _)", "bad_step"),
+        ('replace("", x)', "bad_step"),
+        ('remove("")', "bad_step"),
+        ("concat(05)", "bad_expression"),
         ("strip(1)", "bad_step"),
         ("concat", "bad_step"),
         ("concat()", "bad_step"),

@@ -118,9 +118,11 @@ async def test_a_probe_that_is_long_in_coming_back_leaves_the_bridge_at_rest(
     """It may take longer than the time until the next one, and holds nobody up meanwhile."""
     system = world.numora if side is Side.SOURCE else world.dataverse
     async with staged(world, tmp_path, probe="50ms") as stage:
-        await stage.until(lambda _: stage.runtime.lines["acme"].lane.findings("invoice_v2") is not None)
+        line = stage.runtime.lines["acme"]
+        assert line.verification is not None
+        await line.verification
         hanging = system.faults.add("hang", rate=1.0, delay=1.5)
-        stage.runtime.lines["acme"].lane.gates.block(side, BlockedError("unauthorized", "no"))
+        line.lane.gates.block(side, BlockedError("unauthorized", "no"))
         await system.faults.until_struck(kind="hang")
         spent = time.process_time()
 

@@ -216,3 +216,24 @@ async def test_a_retry_uses_the_newest_mapping_or_the_one_that_was_used(stage: S
     [delivery] = await stage.deliveries(document)
     assert delivery.state is (State.SKIPPED if pinned else State.SUCCEEDED)
     assert delivery.attempts == 2
+
+
+async def test_a_correction_that_is_approved_during_a_slow_write_is_delivered_as_well(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Numora takes the report of the old content for the new one's, and does not list the document any more."""
+    monkeypatch.setattr("bridge.pipeline.runner.RECENT", -1)
+    faults = stage.world.dataverse.faults
+    faults.add("hang", times=1, method="POST", path="/numora_invoices")
+    document = stage.invoice()
+    await stage.poll()
+    await faults.until_struck()
+    corrected = {**document.fields, "invoice_number": {"value": "INV-CORRECTED", "confidence": 0.99}}
+    stage.world.workspace("acme").amend(document.id, fields=corrected)
+    faults.release()
+    await stage.until(lambda found: len(found) == 2 and all(one.at_rest for one in found))
+
+    [row] = stage.rows()
+    assert row["numora_name"] == "INV-CORRECTED"
+    assert [one.operation for one in await stage.deliveries(document)] == ["updated", "created"]
+    assert document.status == "push_succeeded"

@@ -41,7 +41,7 @@ async def test_an_error_that_nobody_foresaw_does_not_stop_a_tenant(
     stage: Stage, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """It is told in the log, and the worker goes on."""
-    monkeypatch.setattr("bridge.pipeline.worker._LEDGER_PAUSE", 0.02)
+    monkeypatch.setattr("bridge.claim_loop.LEDGER_PAUSE", 0.02)
     claim = stage.ledger.claim
     met = 0
 
@@ -57,14 +57,14 @@ async def test_an_error_that_nobody_foresaw_does_not_stop_a_tenant(
     await stage.delivered(document)
 
     assert states(await stage.deliveries(document)) == [State.SUCCEEDED]
-    assert any("the worker met an unforeseen error" in message for message in caplog.messages)
+    assert any("deliveries of acme wait: an unforeseen error" in message for message in caplog.messages)
 
 
 async def test_nothing_is_written_to_the_destination_while_the_ledger_is_full(
     stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Once there is room again the delivery goes on by itself."""
-    monkeypatch.setattr("bridge.pipeline.worker._LEDGER_PAUSE", 0.02)
+    monkeypatch.setattr("bridge.claim_loop.LEDGER_PAUSE", 0.02)
     document = stage.invoice()
     save = stage.ledger.save
     refused = 0

@@ -104,7 +104,14 @@ _PREVIEW: Final[Mapping[str, Any]] = {
         "table": "numora_invoice",
         "columns": {"numora_name": "INV-2026-001", "numora_total": 1234.5},
         "lookups": [
-            {"column": "numora_Vendor", "table": "account", "criteria": {"accountnumber": "V-100"}, "missing": "skip"}
+            {
+                "column": "numora_Vendor",
+                "table": "account",
+                "criteria": {"accountnumber": "V-100"},
+                "missing": "skip",
+                "row": "3f2b8c1e-5a77-4a53-9d0e-6f1d2c3b4a59",
+                "age": 42,
+            }
         ],
         "lines": {
             "table": "numora_invoiceline",

@@ -46,7 +46,10 @@ RETURNING seq, {", ".join(DELIVERY_COLUMNS)}
 # A holder whose time ran out may still be at work on another delivery of the document: it must not come back to it.
 FENCE_SIBLINGS = """
 UPDATE deliveries SET token = token + 1
-WHERE tenant = ? AND document_id = ? AND seq <> ? AND lease_until IS NOT NULL
+WHERE tenant = :tenant
+  AND document_id IN (SELECT document_id FROM deliveries WHERE seq IN (SELECT value FROM json_each(:seqs)))
+  AND seq NOT IN (SELECT value FROM json_each(:seqs))
+  AND lease_until IS NOT NULL
 """
 
 _NEXT_IN_STEP = (
@@ -90,9 +93,8 @@ def claim(
             first_of_document.setdefault(document_id, seq)
         taking = {"lease_until": lease_until, "now": now, "seqs": _json(first_of_document.values())}
         taken = {seq: to_delivery(row) for seq, *row in connection.execute(CLAIM, taking).fetchall()}
-        for document_id, seq in first_of_document.items():
-            connection.execute(FENCE_SIBLINGS, (tenant, document_id, seq))
-            claimed.append((seq, taken[seq]))
+        connection.execute(FENCE_SIBLINGS, {"tenant": tenant, "seqs": taking["seqs"]})
+        claimed += [(seq, taken[seq]) for seq in first_of_document.values()]
         if len(first_of_document) == len(ready):
             break
         # A sibling took a place in vain; now that it has to wait, the next one in line gets the place.

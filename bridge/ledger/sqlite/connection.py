@@ -1,9 +1,10 @@
 """Connections to the SQLite ledger, each on a thread of its own."""
 
+import asyncio
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
-from typing import Concatenate, ParamSpec, TypeVar
+from typing import Any, Concatenate, ParamSpec, TypeVar
 from urllib.parse import quote
 
 import aiosqlite
@@ -38,6 +39,17 @@ class LedgerConnection(aiosqlite.Connection):
     def __init__(self, connector: Callable[[], sqlite3.Connection]) -> None:
         super().__init__(connector, iter_chunk_size=64)
         self._thread.daemon = True
+        self._stopped: asyncio.Future[Any] | None = None
+
+    def stop(self) -> asyncio.Future[Any] | None:
+        """Have the thread end. Called by aiosqlite, which does not wait for it when connecting has failed."""
+        self._stopped = super().stop()
+        return self._stopped
+
+    async def stopped(self) -> None:
+        """Wait for the end of a thread that was told to end: it must not outlive the loop that it reports to."""
+        if self._stopped is not None:
+            await asyncio.wait({self._stopped})
 
     async def run(
         self, function: Callable[Concatenate[sqlite3.Connection, P], T], *args: P.args, **kwargs: P.kwargs
@@ -88,5 +100,9 @@ def _prepared(connection: sqlite3.Connection, pragmas: tuple[str, ...]) -> sqlit
 
 
 async def _connected(connection: LedgerConnection) -> LedgerConnection:
-    await connection
+    try:
+        await connection
+    except BaseException:
+        await connection.stopped()
+        raise
     return connection

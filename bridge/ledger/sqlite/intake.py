@@ -2,20 +2,32 @@
 
 import sqlite3
 from collections.abc import Sequence
+from functools import cache
 
 from bridge.delivery.model import Delivery, Millis, Step, Trigger
 from bridge.events.model import Endpoint
 from bridge.ledger.arrivals import arrival, asked_for, listed, retried
 from bridge.ledger.protocol import Intake, PollLease
+from bridge.ledger.sqlite.bulk import chunks, placeholders
 from bridge.ledger.sqlite.endpoints import wait_for_rest
 from bridge.ledger.sqlite.polls import move_cursor
 from bridge.ledger.sqlite.rows import DELIVERY_COLUMNS, STATE_COLUMNS, encode_listing, state_values, to_delivery
 from bridge.ledger.sqlite.saving import insert_delivery
 from connectors.ports import Listing
 
-# Asked by itself: most documents that are listed are new, and sqlite3 describes the columns even of a row that is not
-# there.
-FIND_NEWEST = "SELECT seq FROM deliveries WHERE tenant = ? AND document_id = ? ORDER BY seq DESC LIMIT 1"
+
+@cache
+def find_newest(documents: int) -> str:
+    """Return the query for the newest deliveries of so many documents: document and sequence number.
+
+    Asked by itself: most documents that are listed are new, and a whole row is only read of those that are not.
+    """
+    ids = placeholders(documents, 1)
+    return (
+        "SELECT document_id, max(seq) FROM deliveries "
+        f"WHERE tenant = ? AND document_id IN {ids} GROUP BY tenant, document_id"
+    )
+
 
 SELECT_FOUND = f"SELECT {', '.join(DELIVERY_COLUMNS)} FROM deliveries WHERE seq = ?"
 
@@ -40,20 +52,23 @@ def take_in(
     """Turn listings, each with the id that a new delivery of it would get, into deliveries, and move the cursor."""
     if poll is not None:
         move_cursor(connection, poll, next_cursor)
-    queued = rechecked = 0
+    known = _newest(connection, tenant, [listing.document_id for _, listing in arrivals])
+    fresh: list[Delivery] = []
+    rechecked = 0
     ids = []
     for new_id, listing in arrivals:
-        newest = select_newest(connection, tenant, listing.document_id)
-        if newest is None:
-            insert_delivery(connection, arrival(new_id, tenant, listing, trigger, now))
-            queued += 1
+        seq = known.get(listing.document_id)
+        if seq is None:
+            fresh.append(arrival(new_id, tenant, listing, trigger, now))
             ids.append(new_id)
             continue
+        newest = _read(connection, seq)
         following = listed(newest, listing, now)
         replace_delivery(connection, following)
         rechecked += following.again or (following.state.ended and following.step is Step.RECHECK)
         ids.append(newest.id)
-    return Intake(len(arrivals), queued, rechecked, tuple(ids))
+    insert_delivery(connection, *fresh)
+    return Intake(len(arrivals), len(fresh), rechecked, tuple(ids))
 
 
 def deliver_now(
@@ -84,8 +99,20 @@ def retry(connection: sqlite3.Connection, delivery_id: str, now: Millis, *, pinn
 
 def select_newest(connection: sqlite3.Connection, tenant: str, document_id: str) -> Delivery | None:
     """Return the delivery of a document that was inserted last."""
-    found = connection.execute(FIND_NEWEST, (tenant, document_id)).fetchone()
-    return found and to_delivery(connection.execute(SELECT_FOUND, found).fetchone())
+    seq = _newest(connection, tenant, [document_id]).get(document_id)
+    return None if seq is None else _read(connection, seq)
+
+
+def _newest(connection: sqlite3.Connection, tenant: str, document_ids: Sequence[str]) -> dict[str, int]:
+    """Return the number of each document's newest delivery; documents that have none are left out."""
+    found: dict[str, int] = {}
+    for chunk in chunks(document_ids):
+        found.update(connection.execute(find_newest(len(chunk)), (tenant, *chunk)).fetchall())
+    return found
+
+
+def _read(connection: sqlite3.Connection, seq: int) -> Delivery:
+    return to_delivery(connection.execute(SELECT_FOUND, (seq,)).fetchone())
 
 
 def select_delivery(connection: sqlite3.Connection, delivery_id: str) -> Delivery | None:

@@ -125,7 +125,7 @@ class SqliteLedger(MessageChanges, HookChanges, ActionChanges, SqliteReader):
     async def save(self, save: Save) -> None:
         """See ``Ledger.save``."""
         seq = self._seqs.pop(save.delivery.id, None)
-        await self._writer.run(saving.saving(save, seq))
+        await self._writer.run(saving.Saving(save, seq))
         if seq is not None and save.delivery.lease_until is not None:
             self._seqs[save.delivery.id] = seq
 

@@ -1,50 +1,64 @@
 """Storing a step of a delivery, fenced by its token."""
 
 import sqlite3
+from collections.abc import Sequence
+from functools import cache, partial
 
-from bridge.delivery.model import Delivery
+from bridge.delivery.model import Delivery, State
 from bridge.ledger.protocol import LeaseLostError, Save
+from bridge.ledger.sqlite.bulk import execute_rows, placeholders
 from bridge.ledger.sqlite.messages import tell
 from bridge.ledger.sqlite.rows import (
     ATTEMPT_COLUMNS,
     DELIVERY_COLUMNS,
     REQUEST_COLUMNS,
     STATE_COLUMNS,
-    Row,
     attempt_values,
     decode_listing,
     identity_values,
     request_values,
     state_values,
 )
-from bridge.ledger.sqlite.writer import Change
 
-INSERT_DELIVERY = (
-    f"INSERT INTO deliveries ({', '.join(DELIVERY_COLUMNS)}) VALUES ({', '.join('?' * len(DELIVERY_COLUMNS))})"
-)
 
-# `again` survives a copy that does not know of it.
-SAVE_UNDER_WAY = f"""
-UPDATE deliveries
-SET {", ".join(f"{column} = again OR ?" if column == "again" else f"{column} = ?" for column in STATE_COLUMNS)}
-WHERE id = ? AND token = ? AND seq = ?
-"""
+@cache
+def insert_deliveries(rows: int) -> str:
+    """Return the statement that inserts so many deliveries."""
+    values = placeholders(len(DELIVERY_COLUMNS), rows)
+    return f"INSERT INTO deliveries ({', '.join(DELIVERY_COLUMNS)}) VALUES {values}"
 
-# What an ended delivery keeps of the copy, by column; the names in colons are its values. Within an UPDATE a bare
-# column is the value before it. The lease is kept in the midst of a recheck only, and a rest that overlooks `again` is
-# none.
-_UNREST = "(again OR :again) AND :due_at IS NULL"
+
+# What a column keeps of the row that is stored; `{again}` and so on are the values of the copy that is saved. Within an
+# UPDATE a column of the table is its value before it. While a delivery is under way, `again` survives a copy that does
+# not know of it. Once it has ended, the lease is kept in the midst of a recheck only, and a rest that overlooks `again`
+# is none.
+_UNDER_WAY = {"again": "deliveries.again OR {again}"}
+_UNREST = "(deliveries.again OR {again}) AND {due_at} IS NULL"
 _ENDED = {
-    "step": f"CASE WHEN {_UNREST} THEN 'recheck' ELSE :step END",
-    "due_at": f"CASE WHEN {_UNREST} THEN max(:updated_at, seen_at) ELSE :due_at END",
-    "lease_until": "CASE WHEN due_at = :due_at THEN :lease_until END",
-    "again": "CASE WHEN :due_at IS NULL THEN 0 ELSE again OR :again END",
+    "step": f"CASE WHEN {_UNREST} THEN 'recheck' ELSE {{step}} END",
+    "due_at": f"CASE WHEN {_UNREST} THEN max({{updated_at}}, deliveries.seen_at) ELSE {{due_at}} END",
+    "lease_until": "CASE WHEN deliveries.due_at = {due_at} THEN {lease_until} END",
+    "again": "CASE WHEN {due_at} IS NULL THEN 0 ELSE deliveries.again OR {again} END",
 }
-SAVE_ENDED = f"""
-UPDATE deliveries
-SET {", ".join(f"{column} = {_ENDED.get(column, ':' + column)}" for column in STATE_COLUMNS)}
-WHERE id = :id AND token = :token AND seq = :seq
-"""
+
+_SAVED = ("seq", "id", "token", *STATE_COLUMNS)
+"""The values that a save binds: the row that it is for, and the token that it holds, then what it stores."""
+
+
+@cache
+def update_deliveries(rows: int, *, ended: bool) -> str:
+    """Return the statement that stores so many deliveries; it changes only those whose token is the current one."""
+    kept = _ENDED if ended else _UNDER_WAY
+    if rows == 1:  # by far the cheaper form for one
+        value = {column: f"?{number}" for number, column in enumerate(_SAVED, 1)}
+        source = ""
+    else:
+        value = {column: f"saved.column{number}" for number, column in enumerate(_SAVED, 1)}
+        source = f" FROM (VALUES {placeholders(len(_SAVED), rows)}) AS saved"
+    changes = ", ".join(f"{column} = {kept.get(column, f'{{{column}}}').format(**value)}" for column in STATE_COLUMNS)
+    held = " AND ".join(f"deliveries.{column} = {value[column]}" for column in ("seq", "id", "token"))
+    return f"UPDATE deliveries SET {changes}{source} WHERE {held}"
+
 
 SELECT_SEQ = "SELECT seq FROM deliveries WHERE id = ?"
 
@@ -52,63 +66,112 @@ SELECT_HELD = "SELECT again, listing, seen_at FROM deliveries WHERE id = ? AND t
 
 CLEAR_AGAIN = "UPDATE deliveries SET again = 0 WHERE id = ?"
 
-INSERT_ATTEMPT = (
-    f"INSERT INTO attempts (delivery, {', '.join(ATTEMPT_COLUMNS)}) VALUES (?, {', '.join('?' * len(ATTEMPT_COLUMNS))})"
-)
 
-PUT_REQUEST = f"""
-INSERT INTO requests (delivery, {", ".join(REQUEST_COLUMNS)}) VALUES (?, {", ".join("?" * len(REQUEST_COLUMNS))})
-ON CONFLICT (delivery, id) DO UPDATE
-SET {", ".join(f"{column} = excluded.{column}" for column in REQUEST_COLUMNS if column != "id")}
-"""
+@cache
+def insert_attempts(rows: int) -> str:
+    """Return the statement that inserts so many attempts, each with its delivery's number."""
+    values = placeholders(1 + len(ATTEMPT_COLUMNS), rows)
+    return f"INSERT INTO attempts (delivery, {', '.join(ATTEMPT_COLUMNS)}) VALUES {values}"
 
 
-def insert_delivery(connection: sqlite3.Connection, delivery: Delivery) -> None:
-    """Insert a delivery as it is given; it is its document's newest from now on."""
-    connection.execute(INSERT_DELIVERY, identity_values(delivery) + state_values(delivery))
+@cache
+def put_requests(rows: int) -> str:
+    """Return the statement that stores so many requests, each with its delivery's number, new or known."""
+    columns, values = ", ".join(REQUEST_COLUMNS), placeholders(1 + len(REQUEST_COLUMNS), rows)
+    changes = ", ".join(f"{column} = excluded.{column}" for column in REQUEST_COLUMNS if column != "id")
+    return (
+        f"INSERT INTO requests (delivery, {columns}) VALUES {values} ON CONFLICT (delivery, id) DO UPDATE SET {changes}"
+    )
 
 
-def saving(save: Save, seq: int | None = None) -> Change[None]:
-    """Return the change that stores a step; everything is encoded already, on the caller's time.
+def insert_delivery(connection: sqlite3.Connection, *deliveries: Delivery) -> None:
+    """Insert deliveries as they are given; each is its document's newest from now on."""
+    execute_rows(connection, insert_deliveries, [identity_values(one) + state_values(one) for one in deliveries])
+
+
+class Saving:
+    """The change that stores a step of a delivery. Everything is encoded already, on the caller's time.
 
     ``seq`` is the delivery's number in the ledger; without it, it is looked up.
     """
-    delivery, successor, event = save.delivery, save.successor, save.event
-    for part in (*save.requests, *((save.attempt,) if save.attempt else ())):
-        if part.delivery_id != delivery.id:
-            raise ValueError(f"a save of {delivery.id} cannot hold what belongs to {part.delivery_id}")
-    if successor and (successor.tenant, successor.document_id) != (delivery.tenant, delivery.document_id):
-        raise ValueError(f"the successor of {delivery.id} is of another document")
 
-    # With a successor, `again` is its affair: the predecessor rests.
-    statement, values = _update(delivery.evolve(again=False) if successor else delivery)
-    attempt = attempt_values(save.attempt) if save.attempt else None
-    requests = [request_values(request) for request in save.requests]
+    __slots__ = ("attempt", "delivery", "ended", "event", "requests", "seq", "successor", "values")
 
-    def change(connection: sqlite3.Connection) -> None:
-        if successor is not None:
-            _insert_successor(connection, delivery, successor)
-        number = seq or _seq(connection, delivery.id)
-        placed = (*values, number) if isinstance(values, tuple) else {**values, "seq": number}
-        if connection.execute(statement, placed).rowcount == 0:
+    def __init__(self, save: Save, seq: int | None = None) -> None:
+        delivery, successor = save.delivery, save.successor
+        for part in (*save.requests, *((save.attempt,) if save.attempt else ())):
+            if part.delivery_id != delivery.id:
+                raise ValueError(f"a save of {delivery.id} cannot hold what belongs to {part.delivery_id}")
+        if successor and (successor.tenant, successor.document_id) != (delivery.tenant, delivery.document_id):
+            raise ValueError(f"the successor of {delivery.id} is of another document")
+        self.delivery = delivery
+        self.successor = successor
+        self.event = save.event
+        self.seq = seq
+        self.ended = delivery.state.ended
+        self.values = state_values(_kept(delivery, successor))
+        self.attempt = attempt_values(save.attempt) if save.attempt else None
+        self.requests = [request_values(request) for request in save.requests]
+
+    @property
+    def joins(self) -> bool:
+        """Tell whether it can be made with others: nothing has to be looked up for it, and nothing else hangs on it."""
+        return self.seq is not None and self.successor is None and self.event is None
+
+    def __call__(self, connection: sqlite3.Connection) -> None:
+        """Make the change. Raises ``LeaseLostError``, having changed nothing."""
+        delivery = self.delivery
+        if self.successor is not None:
+            _insert_successor(connection, delivery, self.successor)
+        number = self.seq or _seq(connection, delivery.id)
+        if _store(connection, [(number, self)]) == 0:
             raise LeaseLostError(
                 f"{delivery.id} is in other hands since token {delivery.token}; what was to be saved is void."
             )
-        if attempt is not None:
-            connection.execute(INSERT_ATTEMPT, (number, *attempt))
-        connection.executemany(PUT_REQUEST, [(number, *request) for request in requests])
-        if event is not None:
-            tell(connection, delivery.id, event)
+        _store_parts(connection, [(number, self)])
+        if self.event is not None:
+            tell(connection, delivery.id, self.event)
 
-    return change
+    @staticmethod
+    def together(connection: sqlite3.Connection, changes: Sequence["Saving"]) -> bool:
+        """Make all of these changes; return False when one of them has to be refused, and so all have to be undone."""
+        if len({saving.delivery.id for saving in changes}) < len(changes):
+            return False
+        numbered = [(saving.seq, saving) for saving in changes]
+        if _store(connection, numbered) < len(changes):
+            return False
+        _store_parts(connection, numbered)
+        return True
 
 
-def _update(delivery: Delivery) -> tuple[str, Row | dict[str, object]]:
-    if delivery.state.ended:
-        named = dict(zip(STATE_COLUMNS, state_values(delivery), strict=True))
-        return SAVE_ENDED, {**named, "id": delivery.id, "token": delivery.token}
-    held = delivery if delivery.state == "working" else delivery.evolve(lease_until=None)
-    return SAVE_UNDER_WAY, (*state_values(held), delivery.id, delivery.token)
+_Numbered = Sequence[tuple[int | None, Saving]]
+
+
+def _store(connection: sqlite3.Connection, savings: _Numbered) -> int:
+    """Store the deliveries; return how many of them were still ours."""
+    stored = 0
+    for ended in (False, True):
+        rows = [
+            (number, one.delivery.id, one.delivery.token, *one.values) for number, one in savings if one.ended is ended
+        ]
+        stored += execute_rows(connection, partial(update_deliveries, ended=ended), rows)
+    return stored
+
+
+def _store_parts(connection: sqlite3.Connection, savings: _Numbered) -> None:
+    attempts = [(number, *one.attempt) for number, one in savings if one.attempt is not None]
+    execute_rows(connection, insert_attempts, attempts)
+    requests = [(number, *request) for number, one in savings for request in one.requests]
+    execute_rows(connection, put_requests, requests)
+
+
+def _kept(delivery: Delivery, successor: Delivery | None) -> Delivery:
+    """Return what is stored of a delivery. With a successor, ``again`` is its affair: the predecessor rests."""
+    if successor is not None:
+        delivery = delivery.evolve(again=False)
+    if delivery.state is State.QUEUED and delivery.lease_until is not None:
+        return delivery.evolve(lease_until=None)
+    return delivery
 
 
 def _seq(connection: sqlite3.Connection, delivery_id: str) -> int | None:

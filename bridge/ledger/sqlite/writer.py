@@ -4,7 +4,9 @@ import asyncio
 import sqlite3
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, TypeVar
+from functools import partial
+from itertools import groupby
+from typing import Any, Protocol, TypeVar
 
 from bridge.ledger.protocol import LedgerClosedError, LedgerError, LedgerFullError
 from bridge.ledger.sqlite.connection import LedgerConnection
@@ -16,6 +18,22 @@ Change = Callable[[sqlite3.Connection], T]
 
 It may be run twice, the first run rolled back. When it raises a ``LedgerError``, it has changed nothing.
 """
+
+
+class JointChange(Protocol):
+    """A change that can be made together with others of its class, which takes fewer statements."""
+
+    @property
+    def joins(self) -> bool:
+        """Tell whether this one can."""
+
+    def __call__(self, connection: sqlite3.Connection) -> None:
+        """Make this change alone."""
+
+    @staticmethod
+    def together(connection: sqlite3.Connection, changes: Sequence[Any]) -> bool:
+        """Make all of these changes; return False when that is not possible, and everything has to be undone."""
+
 
 MAX_BATCH = 256
 
@@ -85,14 +103,14 @@ class GroupWriter:
 def commit_together(connection: sqlite3.Connection, changes: Sequence[Change[Any]]) -> list[_Outcome]:
     """Run all changes in one transaction; return value or error of each, once those without an error are committed."""
     try:
-        return _transaction(connection, changes, _attempt)
+        return _transaction(connection, changes, _attempt_all)
     except _SpoiltError as spoilt:
         if spoilt.fatal or len(changes) == 1:
             return [(None, _translated(spoilt.reason)) for _ in changes]
     # One of them failed halfway, so all were rolled back. Each has a savepoint to itself now, which the usual case need
     # not pay for.
     try:
-        return _transaction(connection, changes, _attempt_apart)
+        return _transaction(connection, changes, _attempt_each_apart)
     except _SpoiltError as spoilt:
         return [(None, _translated(spoilt.reason)) for _ in changes]
 
@@ -109,11 +127,11 @@ class _SpoiltError(Exception):
 def _transaction(
     connection: sqlite3.Connection,
     changes: Sequence[Change[Any]],
-    attempt: Callable[[sqlite3.Connection, Change[Any]], _Outcome],
+    attempt: Callable[[sqlite3.Connection, Sequence[Change[Any]]], list[_Outcome]],
 ) -> list[_Outcome]:
     try:
         connection.execute("BEGIN IMMEDIATE")
-        outcomes = [attempt(connection, change) for change in changes]
+        outcomes = attempt(connection, changes)
         connection.execute("COMMIT")
     except _SpoiltError:
         _roll_back(connection)
@@ -124,6 +142,24 @@ def _transaction(
     return outcomes
 
 
+def _attempt_all(connection: sqlite3.Connection, changes: Sequence[Change[Any]]) -> list[_Outcome]:
+    outcomes: list[_Outcome] = []
+    for joint, group in groupby(changes, _joint):
+        together = list(group)
+        if joint is None or len(together) == 1:
+            outcomes += [_attempt(connection, change) for change in together]
+        elif _attempt(connection, partial(joint.together, changes=together)) == (True, None):
+            outcomes += [(None, None)] * len(together)
+        else:
+            raise _SpoiltError(ValueError("not to be made together"), fatal=False)
+    return outcomes
+
+
+def _joint(change: Any) -> type[JointChange] | None:
+    """Return the class of a change that can be made together with others, None for any other."""
+    return type(change) if getattr(change, "joins", False) else None
+
+
 def _attempt(connection: sqlite3.Connection, change: Change[Any]) -> _Outcome:
     try:
         return change(connection), None
@@ -132,6 +168,10 @@ def _attempt(connection: sqlite3.Connection, change: Change[Any]) -> _Outcome:
     except Exception as error:
         # SQLite has rolled back by itself when the disk is full; then there is nothing to save for the others either.
         raise _SpoiltError(error, fatal=not connection.in_transaction or _is_full(error)) from error
+
+
+def _attempt_each_apart(connection: sqlite3.Connection, changes: Sequence[Change[Any]]) -> list[_Outcome]:
+    return [_attempt_apart(connection, change) for change in changes]
 
 
 def _attempt_apart(connection: sqlite3.Connection, change: Change[Any]) -> _Outcome:
