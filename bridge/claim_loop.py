@@ -93,8 +93,8 @@ class ClaimLoop(ABC):
                 log.error("%s wait: the ledger cannot be used: %s", self._work, error)  # noqa: TRY400
                 sleep = LEDGER_PAUSE
             except Exception:
-                # A bug of ours that ended this task would stop this work for good, and nobody would be told.
-                log.exception("%s wait: an unforeseen error was met", self._work)
+                # A bug of ours that ended this task would stop the work for good, and nobody would be told.
+                log.exception("%s wait: their worker met an unforeseen error", self._work)
                 sleep = LEDGER_PAUSE
             if sleep > 0 and not self._stopping:
                 with suppress(TimeoutError):

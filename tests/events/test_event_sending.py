@@ -223,7 +223,7 @@ async def test_an_error_that_nobody_foresaw_does_not_stop_the_sender(
     monkeypatch.setattr(post.ledger, "claim_messages", claim)
     await post.tell()
     await receiver.until(lambda: receiver.received)
-    assert "wait: an unforeseen error was met" in caplog.text
+    assert "messages wait: their worker met an unforeseen error" in caplog.text
 
 
 async def test_what_is_on_its_way_when_the_bridge_stops_is_handed_back(ledger, receiver: Receiver):

@@ -57,7 +57,7 @@ async def test_an_error_that_nobody_foresaw_does_not_stop_a_tenant(
     await stage.delivered(document)
 
     assert states(await stage.deliveries(document)) == [State.SUCCEEDED]
-    assert any("deliveries of acme wait: an unforeseen error" in message for message in caplog.messages)
+    assert any("their worker met an unforeseen error" in message for message in caplog.messages)
 
 
 async def test_nothing_is_written_to_the_destination_while_the_ledger_is_full(
