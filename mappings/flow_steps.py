@@ -13,6 +13,7 @@ _THEN: Final = re.compile(r"(?<![\w.])([\"']?)then\1:(?=\s)[ \t]*(?:&\S+[ \t]*)?
 _REST: Final = re.compile(r"[ \t]*(?:#[^\n]*)?(?:\r?\n|\Z)")
 _ITEM: Final = re.compile(r"[ \t]*-[ \t]+")
 _CALL: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*[ \t]*\(")
+_QUOTED: Final = re.compile(r"""(?s)"(?:[^"\\]|\\.)*"|'(?:[^']|'')*'""")
 _WORD: Final = re.compile(r"\w+")
 _SPECIAL: Final = ",\"'[]{}:#&*!|>%@`?"
 _PLANE: Final = 0xF0000
@@ -84,8 +85,8 @@ def _calls_of_list(text: str, start: int) -> list[tuple[int, int]]:
             calls.append(call)
             index = call[1]
         elif text[index] in "\"'":
-            closing = text.find(text[index], index + 1)
-            index = len(text) if closing < 0 else closing + 1
+            quoted = _QUOTED.match(text, index)
+            index = quoted.end() if quoted else len(text)
         elif text[index] == "#" and text[index - 1].isspace():
             closing = text.find("\n", index)
             index = len(text) if closing < 0 else closing

@@ -97,6 +97,7 @@ def test_a_number_becomes_text_before_a_step_for_text():
     [
         "[strip, replace(a,b), truncate(3)]",
         '["strip", \'replace(a,b)\', "truncate(3)"]',
+        '["strip", "replace(\\"a\\",\\"b\\")", "truncate(3)"]',
         "[\n    strip,  # a comment, with a comma\n    replace(a,b),\n    truncate(3)]",
         "[strip,replace( a , b ),truncate( 3 )]",
     ],
@@ -137,6 +138,10 @@ def test_steps_keep_their_quotes_and_colons_in_every_kind_of_list(then):
 
 def test_steps_may_stand_under_a_key_in_quotes():
     assert outcome('{"from": "fields.a", "then": [squeeze, replace(" ", ", "), concat("(", @, ")")]}') == "(Ab, c1)"
+
+
+def test_a_quote_that_is_escaped_does_not_end_a_step():
+    assert outcome('{from: fields.b, then: ["concat(\\"f(\\", \\"x)\\", @)", lower]}') == "f(x)b"
 
 
 def test_a_number_among_the_alternatives_is_none_of_the_locale():
