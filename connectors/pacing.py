@@ -125,12 +125,13 @@ class Pace:
             self._limit = max(1, self._limit // 2)
 
     def refused(self, seconds: float | None) -> float:
-        """Take a 429: cut the parallelism, and pause as ``pause`` does.
+        """Take a 429: cut the parallelism, and pause as ``pause`` does. Those of one burst cut it once.
 
         Such a refusal costs a delivery no try, so that one which names no time worth mentioning would have it asked
         again and again without end; the pause has a least length, which grows until an answer is good.
         """
-        self.cut()
+        if not self.pause_left:
+            self.cut()
         if seconds is not None:
             seconds = max(seconds, self._shortest_pause)
             self._shortest_pause = min(self._shortest_pause * 2, _LONGEST_SHORTEST_PAUSE)

@@ -71,6 +71,18 @@ def test_it_never_falls_below_one() -> None:
     assert pace.limit == 1
 
 
+def test_a_burst_of_refusals_halves_it_once() -> None:
+    """Those that were on their way together say one thing together: it was too much."""
+    hand = Hand()
+    pace = Pace(ceiling=52, monotonic=hand)
+    for _ in range(20):
+        pace.refused(2)
+    assert pace.limit == 26
+    hand.now += 3
+    pace.refused(2)
+    assert pace.limit == 13
+
+
 def test_a_hint_is_taken_once_and_not_above_the_ceiling() -> None:
     """The same hint with every answer does not undo a cut."""
     pace = Pace(ceiling=52)
