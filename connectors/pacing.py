@@ -130,8 +130,10 @@ class Pace:
         Such a refusal costs a delivery no try, so that one which names no time worth mentioning would have it asked
         again and again without end; the pause has a least length, which grows until an answer is good.
         """
-        if not self.pause_left:
-            self.cut()
+        left = self.pause_left
+        if left:
+            return left if seconds is None else max(left, self.pause(seconds))
+        self.cut()
         if seconds is not None:
             seconds = max(seconds, self._shortest_pause)
             self._shortest_pause = min(self._shortest_pause * 2, _LONGEST_SHORTEST_PAUSE)
