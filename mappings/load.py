@@ -19,7 +19,7 @@ from mappings.names import KeyPath
 from mappings.plan import Identity
 from mappings.salvage import salvage
 from mappings.transforms import text_of
-from mappings.yaml_source import parse_yaml, validate
+from mappings.yaml_source import survey_yaml, validate
 
 _KEPT: Final = 256
 
@@ -33,15 +33,15 @@ def compile_mapping(text: str, file: str) -> CompiledMapping:
     The same text under the same name gives the same mapping, compiled once: many tenants share a file.
     Raises ``FindingsError`` with every error and warning when there is an error. A good file keeps its warnings.
     """
-    source = parse_yaml(shield_steps(text), file)
+    source, unsound = survey_yaml(shield_steps(text), file)
     value = unshield(source.value)
     model, findings = validate(MappingFile, source, value=value)
     lint = Lint(source, text.removeprefix("\ufeff"))
     sound = model or salvage(value)
     parts = _Compiler(sound, lint).parts() if sound else None
-    every = dict.fromkeys((*findings, *lint.findings))
+    every = dict.fromkeys((*unsound, *findings, *lint.findings))
     found = tuple(sorted(every, key=lambda finding: (finding.line or 0, finding.column or 0)))
-    if model is None or parts is None:
+    if unsound or model is None or parts is None:
         raise FindingsError(found)
     return CompiledMapping(
         name=PurePath(file).name,

@@ -24,7 +24,7 @@ MAX_DEPTH: Final = 32
 MAX_NODES: Final = 50_000
 MAX_DIGITS: Final = 1_000
 
-__all__ = ["Path", "YamlSource", "decode_text", "dotted", "nearest", "parse_yaml", "validate"]
+__all__ = ["Path", "YamlSource", "decode_text", "dotted", "nearest", "parse_yaml", "survey_yaml", "validate"]
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
 
@@ -110,10 +110,19 @@ def decode_text(data: bytes, file: str) -> str:
 
 
 def parse_yaml(text: str, file: str, *, allow_empty: bool = False) -> YamlSource:
+    """Parse one file as ``survey_yaml`` does. Raises ``FindingsError`` when there is anything wrong with it."""
+    source, findings = survey_yaml(text, file, allow_empty=allow_empty)
+    if findings:
+        raise FindingsError(findings)
+    return source
+
+
+def survey_yaml(text: str, file: str, *, allow_empty: bool = False) -> tuple[YamlSource, tuple[Finding, ...]]:
     """Parse one file whose top level is a mapping; ``file`` is its name in findings.
 
-    With ``allow_empty`` a file with nothing in it is an empty mapping. Raises ``FindingsError`` with every duplicate
-    key and unusable value, or with the one syntax error that ended the reading.
+    Returns the file with every duplicate key and unusable value. With such a finding the file cannot be taken, but the
+    rest of it can be looked at as well; of a key that is given twice it holds the first. With ``allow_empty`` a file
+    with nothing in it is an empty mapping. Raises ``FindingsError`` with what ended the reading, such as a syntax error.
     """
     if len(text) > MAX_CHARACTERS:
         raise FindingsError((_too_large(file),))
@@ -137,10 +146,8 @@ def parse_yaml(text: str, file: str, *, allow_empty: bool = False) -> YamlSource
         root = _Node({}, 1, 1)
     elif not isinstance(root.value, dict):
         message = "The file should be a mapping, `key: value` on each line, at its top level."
-        builder.findings.append(Finding("wrong_type", message, file, root.line, root.column))
-    if builder.findings:
-        raise FindingsError(tuple(builder.findings))
-    return YamlSource(file, root)
+        raise FindingsError((*builder.findings, Finding("wrong_type", message, file, root.line, root.column)))
+    return YamlSource(file, root), tuple(builder.findings)
 
 
 def validate(

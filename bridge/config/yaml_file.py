@@ -11,7 +11,7 @@ from bridge.config.checks import checks_of_shape
 from bridge.config.files import FileReader, UnreadableError, shown
 from bridge.config.secrets import Interpolation
 from mappings.findings import Finding, FindingsError
-from mappings.yaml_source import YamlSource, decode_text, dotted, parse_yaml, validate
+from mappings.yaml_source import YamlSource, decode_text, dotted, survey_yaml, validate
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
 
@@ -44,7 +44,7 @@ def read_yaml_file(
     name = shown(path)
     try:
         text = decode_text(reader.read(path), name)
-        source = parse_yaml(text, name, allow_empty=allow_empty)
+        source, unsound = survey_yaml(text, name, allow_empty=allow_empty)
     except UnreadableError as error:
         message = f"The file {error.reason}. Put it there; `numora-bridge init` writes a folder to start from."
         return ReadFile(None, None, {}, "", (Finding("unreadable_file", message, name),))
@@ -54,8 +54,9 @@ def read_yaml_file(
     config, problems = validate(model, source, value=filled.value, context={"allow_hosts": allow_hosts})
     unfilled = {dotted(path) for path in filled.broken}
     findings = (
+        *unsound,
         *filled.findings,
         *(finding for finding in problems if finding.key not in unfilled),
         *checks_of_shape(model, source),
     )
-    return ReadFile(config, source, filled.value, text, findings)
+    return ReadFile(None if unsound else config, source, filled.value, text, findings)

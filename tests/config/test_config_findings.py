@@ -230,6 +230,21 @@ def test_a_broken_mapping_is_told_once_however_many_tenants_use_it(write, files,
     assert found.count("config/mappings/own.yaml:4:1 error unknown_key colums") == 1
 
 
+def test_a_key_that_is_given_twice_hides_nothing_else_in_its_file(write, files, environ):
+    files["tenants/acme.yaml"] = files["tenants/acme.yaml"].replace(
+        "  kind: numora\n", "  kind: numora\n  kind: retab\n"
+    )
+    files["tenants/acme.yaml"] += "evnts: []\n"
+    files["mappings/own.yaml"] = files["mappings/own.yaml"].replace("table:", "schema: x\ntabel:")
+    assert told(findings_of(write(files), environ)) == [
+        f"{ACME}:3:3 error duplicate_key source.kind",
+        f"{ACME}:17:1 error unknown_key evnts",
+        "config/mappings/own.yaml:1:1 error missing_key table",
+        "config/mappings/own.yaml:3:1 error duplicate_key schema",
+        "config/mappings/own.yaml:4:1 error unknown_key tabel",
+    ]
+
+
 def test_a_key_that_two_tenants_share_is_told_at_the_later_one(write, files, environ):
     files["tenants/beta.yaml"] = files["tenants/acme.yaml"]
     (finding,) = findings_of(write(files), environ)
