@@ -12,7 +12,7 @@ PYTEST = $(BIN)/python -m pytest -n $(WORKERS) --maxprocesses 8 --dist worksteal
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help demo test test-quick n8n reliability coverage lint format types imports audit docker-lint check bench install wheel lock clean
+.PHONY: help demo test test-quick n8n n8n-install reliability coverage lint format types imports audit docker-lint check bench install wheel lock clean
 
 help: ## List what can be made
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)$$/  make \1|\2/p' Makefile | while IFS='|' read -r target text; do \
@@ -29,6 +29,9 @@ test-quick: .venv/test.made ## Run the tests that take seconds
 
 n8n: .venv/test.made ## Run the tests with a real n8n, which is installed the first time
 	@$(BIN)/python -m pytest -m n8n $(ARGS)
+
+n8n-install: .venv/test.made ## Install the n8n that the tests use, ahead of them
+	@$(BIN)/python tests/n8n/n8n_installation.py
 
 reliability: .venv/test.made ## Run the reliability suites alone, and write their counts into docs/reliability.md
 	@$(BIN)/python -m tests.reliability.report $(ARGS)

@@ -122,7 +122,7 @@ def survey_yaml(text: str, file: str, *, allow_empty: bool = False) -> tuple[Yam
 
     Returns the file with every duplicate key and unusable value. With such a finding the file cannot be taken, but the
     rest of it can be looked at as well; of a key that is given twice it holds the first. With ``allow_empty`` a file
-    with nothing in it is an empty mapping. Raises ``FindingsError`` with what ended the reading, such as a syntax error.
+    with nothing in it is an empty mapping. Raises ``FindingsError`` with what ended the reading, e.g. a syntax error.
     """
     if len(text) > MAX_CHARACTERS:
         raise FindingsError((_too_large(file),))

@@ -16,11 +16,13 @@ INSTALLING = 1800.0
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what needs the n8n, and put it last: by then it may have been installed beside the other tests."""
     for item in items:
         if HERE in item.path.parents and "installation" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.n8n)
             item.add_marker(pytest.mark.xdist_group("n8n"))
             item.add_marker(pytest.mark.timeout(INSTALLING))
+    items.sort(key=lambda item: item.get_closest_marker("n8n") is not None)
 
 
 @pytest.fixture(scope="session")

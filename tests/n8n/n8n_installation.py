@@ -95,14 +95,27 @@ def installed() -> Installation:
     return Installation(tools.node, tools.npm, host / "node_modules" / "n8n" / "bin" / "n8n")
 
 
+def install_ahead() -> None:
+    """Install what the tests will ask for, so that none of them has to wait for it."""
+    try:
+        tools = installed()
+    except NotHereError as lacking:
+        print(lacking)
+        return
+    _package_modules(tools)
+
+
 def built_package(tools: Installation, folder: Path) -> Path:
     """Copy the node package into ``folder``, with what it is built with, and build it there. Return where."""
     made = folder / "n8n"
     shutil.copytree(PACKAGE, made, ignore=shutil.ignore_patterns("node_modules", "dist", "*.tgz"))
-    modules = _kept("package", PACKAGE, lambda wanted: tools.run_npm("install", *QUIET, folder=wanted))
-    (made / "node_modules").symlink_to(modules / "node_modules")
+    (made / "node_modules").symlink_to(_package_modules(tools) / "node_modules")
     tools.run_npm("run", "build", folder=made)
     return made
+
+
+def _package_modules(tools: Installation) -> Path:
+    return _kept("package", PACKAGE, lambda wanted: tools.run_npm("install", *QUIET, folder=wanted))
 
 
 def _install_toolchain(folder: Path) -> None:
@@ -147,3 +160,7 @@ def _alone(name: str) -> Iterator[None]:
     with (cache() / f"{name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
+
+
+if __name__ == "__main__":
+    install_ahead()
