@@ -209,6 +209,7 @@ def _matches(wanted: ExpectedProblem, problem: Problem) -> bool:
         wanted.field in {None, problem.field}
         and wanted.column in {None, problem.column}
         and wanted.code in {None, problem.code}
+        and wanted.message in {None, problem.message}
     )
 
 

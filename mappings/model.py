@@ -164,6 +164,7 @@ class ExpectedProblem(_Part):
     field: str | None = None
     column: str | None = None
     code: str | None = None
+    message: str | None = None
 
 
 class Expectation(_Part):

@@ -5,7 +5,7 @@ A number that came as a JSON number and is to stay one is left alone by the step
 """
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from typing import Any, Final, Literal
@@ -131,6 +131,9 @@ STEP_NAMES: Final[tuple[str, ...]] = (*_SPECS, *_WITH_OPERANDS)
 _CALL: Final = re.compile(r"\s*([A-Za-z_][A-Za-z0-9_]*)\s*(?:\((.*)\)\s*)?", re.DOTALL)
 _CLOSING: Final = {"(": ")", "[": "]", "{": "}"}
 _QUOTES: Final = "'\"`"
+_QUOTED: Final = re.compile(r"""(?s)"(?:[^"\\]|\\.)*"|'[^']*'|`[^`]*`""")
+_ESCAPE: Final = re.compile(r'\\([nt"\\])')
+_ESCAPES: Final = {"n": "\n", "t": "\t", '"': '"', "\\": "\\"}
 _NUMBER: Final = re.compile(r"-?(0|[1-9][0-9]{0,30})(\.[0-9]{1,30})?")
 
 
@@ -284,19 +287,17 @@ def _origin(operands: Sequence[Operand], *, first_alone: bool) -> Origin:
 def _quoted(argument: str) -> str | None:
     """Return the text between quotes, None when the argument is not one quoted text."""
     text = argument.strip()
-    if len(text) > 1 and text[0] == text[-1] and text[0] in "'\"" and text[0] not in text[1:-1]:
-        return text[1:-1]
-    return None
+    if not _QUOTED.fullmatch(text) or text[0] == "`":
+        return None
+    return text[1:-1] if text[0] == "'" else _ESCAPE.sub(lambda found: _ESCAPES[found.group(1)], text[1:-1])
 
 
 def _split(inner: str) -> list[str]:
     """Split arguments at the commas that stand outside quotes and brackets."""
     parts: list[str] = []
     start, awaited, quote = 0, [], ""
-    for index, char in enumerate(inner):
-        if quote:
-            quote = "" if char == quote else quote
-        elif char in _QUOTES:
+    for index, char in _outside_quotes(inner, 0):
+        if char in _QUOTES:
             quote = char
         elif char in _CLOSING:
             awaited.append(_CLOSING[char])
@@ -312,17 +313,24 @@ def _split(inner: str) -> list[str]:
 
 def closing_parenthesis(text: str, start: int) -> int | None:
     """Return where the call that begins at ``start`` ends, outside quotes; None when it does not."""
-    depth, quote = 0, ""
-    for index in range(start, len(text)):
-        char = text[index]
-        if quote:
-            quote = "" if char == quote else quote
-        elif char in _QUOTES:
-            quote = char
-        elif char == "(":
+    depth = 0
+    for index, char in _outside_quotes(text, start):
+        if char == "(":
             depth += 1
         elif char == ")":
             depth -= 1
             if depth == 0:
                 return index + 1
     return None
+
+
+def _outside_quotes(text: str, start: int) -> Iterator[tuple[int, str]]:
+    """Yield each character outside quotes, with its index. A quote that is never closed is yielded and is the last."""
+    index = start
+    while index < len(text):
+        quoted = _QUOTED.match(text, index) if text[index] in _QUOTES else None
+        if quoted is None:
+            yield index, text[index]
+            if text[index] in _QUOTES:
+                return
+        index = quoted.end() if quoted else index + 1

@@ -90,6 +90,13 @@ def test_a_rejection_passes_when_exactly_its_problems_are_expected():
     assert [text.startswith("the problem is not expected: total → total: ") for text in differences[1:]] == [True, True]
 
 
+def test_an_expected_problem_may_be_all_that_the_api_tells_of_one():
+    message = "number is empty, and it is needed. Fill it in review."
+    problem = f"field: number, column: name, code: required_missing, message: '{message}'"
+    assert result("{}", f"{{problems: [{{{problem}}}]}}") == ()
+    assert len(result("{}", f"{{problems: [{{{problem.replace('needed', 'wanted')}}}]}}")) == 2
+
+
 def test_a_document_that_is_rejected_when_it_should_not_be_is_told_with_every_reason():
     differences = result(BAD, "{columns: {name: x}}")
     assert len(differences) == 3

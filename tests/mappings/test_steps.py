@@ -144,6 +144,25 @@ def test_a_quote_that_is_escaped_does_not_end_a_step():
     assert outcome('{from: fields.b, then: ["concat(\\"f(\\", \\"x)\\", @)", lower]}') == "f(x)b"
 
 
+@pytest.mark.parametrize(
+    ("step", "expected"),
+    [
+        (r'replace("\n", ", ")', 'a, b\tc"d\\e'),
+        (r'remove("\"")', "a\nb\tcd\\e"),
+        (r'replace("\\", "\t")', 'a\nb\tc"d\te'),
+        (r"""replace('\n', '"')""", 'a\nb\tc"d\\e'),
+        (r"""concat(" \") ", @)""", ' ") a\nb\tc"d\\e'),
+    ],
+)
+def test_line_ends_and_quotes_are_written_with_a_backslash_between_double_quotes(step, expected):
+    """Between single quotes everything stands for itself."""
+    for then in (f"[{step}, lower]", f"\n  - {step}\n"):
+        text = f"{HEAD}columns:\n x:\n  from: fields.text\n  then: {then}\n"
+        plan = compile_mapping(text, "m.yaml").apply(Document("d", "invoice_v2", fields={"text": 'a\nb\tc"d\\e'}))
+        assert isinstance(plan, WritePlan), plan
+        assert plan.columns["x"] == expected
+
+
 def test_a_number_among_the_alternatives_is_none_of_the_locale():
     assert outcome("{from: fields.empty, then: coalesce(fields.missing, 1.5), as: decimal, locale: de_DE}") == (
         Decimal("1.5")
