@@ -70,7 +70,9 @@ class N8n:
         nodes = self.folder / ".n8n" / "nodes"
         nodes.mkdir(parents=True)
         (nodes / "package.json").write_text('{"name": "installed-nodes", "private": true}')
-        wanted = ("install", "--omit=peer", "--ignore-scripts", "--no-audit", "--no-fund", "--offline")
+        # n8n brings what its packages share with it, and nothing of that is to be looked for.
+        peers = ("--omit=peer", "--legacy-peer-deps")
+        wanted = ("install", *peers, "--ignore-scripts", "--no-audit", "--no-fund", "--offline")
         self.installation.run_npm(*wanted, str(tarball), folder=nodes)
 
     def command(self, *arguments: str) -> str:

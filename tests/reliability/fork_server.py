@@ -46,7 +46,7 @@ async def warm_up(config: LoadedConfig) -> Warmth:
             for name in ("account", "numora_invoiceline"):
                 table = await destination._catalog.table(name)
                 await destination._catalog.settled(name, list(table.attributes))
-            tokens, catalog = destination._client._tokens, destination._catalog
+            tokens, catalog = destination._client._tokens._lease.value, destination._catalog
             warmth[tenant.id] = (tokens._token, tokens._expires_at, dict(catalog._entries), dict(catalog._settled))
             await destination.close()
     return warmth
@@ -57,7 +57,7 @@ def inherit(warmth: Warmth) -> None:
 
     def build(tenant: Tenant, surroundings: Surroundings) -> Any:
         destination: Any = build_destination(tenant, surroundings)
-        tokens, catalog = destination._client._tokens, destination._catalog
+        tokens, catalog = destination._client._tokens._lease.value, destination._catalog
         tokens._token, tokens._expires_at, entries, settled = warmth[tenant.id]
         tokens._refresh_from = tokens._expires_at
         catalog._entries, catalog._settled = dict(entries), dict(settled)
