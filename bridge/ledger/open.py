@@ -19,6 +19,9 @@ log = logging.getLogger(__name__)
 
 READERS = 2
 
+COMMIT_SPACING = 0.005
+"""Seconds between two commits that wait for the disk, at least: each costs the processor more than what it holds."""
+
 _DAMAGED = "It is damaged, or no ledger at all: restore the backup, or name another file in the bridge's `store`."
 _LOCKED = "Another program has a lock on it, such as a database shell or a backup: close that, then start again."
 _REMEDIES = {
@@ -100,7 +103,8 @@ async def open_sqlite(path: Path, *, durable: bool = True) -> SqliteLedger:
         except (sqlite3.Error, OSError) as error:
             raise _unusable(path, error) from error
         undo.pop_all()
-    return SqliteLedger(writer, readers, lock, _warnings())
+    spacing = COMMIT_SPACING if durable else 0.0
+    return SqliteLedger(writer, readers, lock, _warnings(), commit_spacing=spacing)
 
 
 def sqlite_path(store: str, folder: Path) -> Path:

@@ -25,7 +25,8 @@ PING = "UPDATE pings SET count = count + 1 RETURNING count"
 class SqliteLedger(MessageChanges, HookChanges, ActionChanges, SqliteReader):
     """Implements ``Ledger``. Takes over the connections and the lock, and lets go of them when it is closed.
 
-    ``warnings`` says what an operator should know of the SQLite library in use, in sentences.
+    ``warnings`` says what an operator should know of the SQLite library in use, in sentences. ``commit_spacing`` is the
+    least time between two commits, in seconds.
     """
 
     def __init__(
@@ -34,10 +35,12 @@ class SqliteLedger(MessageChanges, HookChanges, ActionChanges, SqliteReader):
         readers: Sequence[LedgerConnection],
         lock: ProcessLock,
         warnings: tuple[str, ...] = (),
+        *,
+        commit_spacing: float = 0.0,
     ) -> None:
         super().__init__(readers)
         self._connection = writer
-        self._writer = GroupWriter(writer)
+        self._writer = GroupWriter(writer, spacing=commit_spacing)
         self._lock = lock
         self._seqs: dict[str, int] = {}  # of deliveries that this process holds, by id, so that a save need not ask
         self.warnings = warnings

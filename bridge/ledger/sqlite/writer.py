@@ -44,11 +44,14 @@ class GroupWriter:
     """Runs changes on the one connection that writes.
 
     What is asked for while a commit is under way gathers and becomes the next transaction. A change that fails does so
-    alone. A caller that is cancelled takes nothing with it: its change may still be committed.
+    alone. A caller that is cancelled takes nothing with it: its change may still be committed. Commits are ``spacing``
+    seconds apart at least, so that under load more changes share one; a change that comes alone does not wait.
     """
 
-    def __init__(self, connection: LedgerConnection) -> None:
+    def __init__(self, connection: LedgerConnection, *, spacing: float = 0.0) -> None:
         self._connection = connection
+        self._spacing = spacing
+        self._not_before = 0.0
         self._waiting: deque[tuple[Change[Any], asyncio.Future[Any]]] = deque()
         self._pump: asyncio.Task[None] | None = None
         self._closed = False
@@ -73,6 +76,7 @@ class GroupWriter:
     async def _commit_waiting(self) -> None:
         try:
             while self._waiting:
+                await self._keep_distance()
                 batch = [self._waiting.popleft() for _ in range(min(len(self._waiting), MAX_BATCH))]
                 await self._commit(batch)
                 # Whoever was woken by this commit gets the chance to ask for its next change before the next one
@@ -81,6 +85,15 @@ class GroupWriter:
         finally:
             self._pump = None
             _fail_all(self._waiting, "The event loop stopped before this was written.")
+
+    async def _keep_distance(self) -> None:
+        """Wait until the last commit is long enough ago, and note when the next one is due at the earliest."""
+        if not self._spacing:
+            return
+        now = asyncio.get_running_loop().time()
+        if now < self._not_before:
+            await asyncio.sleep(self._not_before - now)
+        self._not_before = max(now, self._not_before) + self._spacing
 
     async def _commit(self, batch: Sequence[tuple[Change[Any], asyncio.Future[Any]]]) -> None:
         try:
