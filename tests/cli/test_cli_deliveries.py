@@ -55,7 +55,7 @@ async def test_a_delivery_is_shown_with_its_attempts_and_requests(config: Path) 
     assert "callback" in shown.out
     detail = json.loads((await command("deliveries", "show", "--config", str(config), delivery, "--json")).out)
     assert [attempt["outcome"] for attempt in detail["attempt_log"]] == ["rejected"]
-    assert [request["purpose"] for request in detail["requests"]][::2] == ["result", "callback"]
+    assert [request["purpose"] for request in detail["requests"]] == ["result", "lookup in account", "callback"]
 
 
 async def test_a_retry_queues_again_and_the_next_poll_delivers(config: Path, world: SandboxWorld) -> None:
