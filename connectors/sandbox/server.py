@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections.abc import Iterable
 from hashlib import sha256
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Self, cast
 
 from aiohttp import web
 from aiohttp.typedefs import Handler
@@ -15,10 +15,12 @@ from connectors.sandbox.faults import AFTER_THE_EFFECT, Fault, FaultPlan
 from connectors.sandbox.injection import html_502, reset, truncate
 from connectors.sandbox.journal import RequestJournal, RequestRecord
 from connectors.sandbox.throttling import RetryAfterWindows
+from connectors.sandbox.tls_listener import TlsListener
 
 _MAX_BODY_BYTES = 128 * 1024 * 1024
 _MAX_LINE_BYTES = 64 * 1024
 _STOP_SECONDS = 1.0
+_BACKLOG = 1024
 _UNAUTHORIZED = 401
 _TOO_MANY = 429
 _DEFAULT_RETRY_AFTER = 1
@@ -56,6 +58,7 @@ class SandboxServer:
         self._authority = authority
         self._journal_limit = journal_limit
         self._runner: web.AppRunner | None = None
+        self._listener: TlsListener | None = None
         self._stopping = False
 
     # What a subclass gives
@@ -111,22 +114,30 @@ class SandboxServer:
             max_field_size=_MAX_LINE_BYTES,
         )
         await runner.setup()
-        context = self._authority.server_context() if self._authority else None
         try:
-            await web.TCPSite(runner, self.host, self.port, ssl_context=context, backlog=1024).start()
+            self.port = await self._listen(runner)
         except BaseException:
             await runner.cleanup()
             raise
         self._runner = runner
-        self.port = runner.addresses[0][1]
 
     async def stop(self) -> None:
         """Stop listening and cut off the requests that hang. What the sandbox holds stays."""
         self._stopping = True
         self.faults.release()
+        listener, self._listener = self._listener, None
+        if listener is not None:
+            await listener.stop()
         runner, self._runner = self._runner, None
         if runner is not None:
             await runner.cleanup()
+
+    async def _listen(self, runner: web.AppRunner) -> int:
+        if self._authority is None:
+            await web.TCPSite(runner, self.host, self.port, backlog=_BACKLOG).start()
+            return int(runner.addresses[0][1])
+        self._listener = TlsListener(cast("web.Server", runner.server), self._authority.server_context())
+        return self._listener.start(self.host, self.port, _BACKLOG)
 
     async def __aenter__(self) -> Self:
         await self.start()

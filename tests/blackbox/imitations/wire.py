@@ -139,6 +139,11 @@ class Server:
     async def stop(self) -> None:
         """Stop listening; a later ``start`` listens on the same port again."""
         if self._runner is not None:
+            for site in self._runner.sites:
+                await site.stop()
+            await asyncio.sleep(
+                0.01
+            )  # a caller that left during its TLS handshake is noticed, as nobody else closes that
             await self._runner.cleanup()
             self._runner = None
 
