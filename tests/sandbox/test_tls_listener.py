@@ -39,6 +39,25 @@ def test_connections_in_the_middle_of_their_handshake_are_closed(tmp_path, turns
             caller.close()
 
 
+def test_a_connection_whose_caller_never_says_good_bye_is_closed(tmp_path):
+    async def stopped_with_a_caller() -> None:
+        authority = SandboxAuthority(tmp_path)
+        async with EntraSandbox(authority) as entra:
+            trusting = authority.client_context()
+            reader, writer = await asyncio.open_connection(entra.host, entra.port, ssl=trusting)
+            writer.write(b"GET /_sandbox/state HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            assert await reader.readline() == b"HTTP/1.1 200 OK\r\n"
+            writer.transport.pause_reading()
+        writer.transport.abort()
+        await asyncio.sleep(0)
+
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        asyncio.run(stopped_with_a_caller())
+        gc.collect()
+    assert [str(warning.message) for warning in told] == []
+
+
 async def test_a_port_that_is_taken_is_told_and_a_stop_gives_it_back(tmp_path):
     authority = SandboxAuthority(tmp_path)
     first = EntraSandbox(authority)
