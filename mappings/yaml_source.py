@@ -232,6 +232,9 @@ class _Builder:
             key = key_node.value
             usable = isinstance(key, Hashable)
             child = self._node(next(self._events), (*path, key if usable else "?"))
+            if child.value is None and (child.line, child.column) > _line_end(key_event):
+                # The scanner places a value that is not written where the next thing begins.
+                child.line, child.column = place
             if not usable:
                 self._add("bad_key", "A key should be plain text, not a mapping or a list.", place, path)
             elif key in node.value:
