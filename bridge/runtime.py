@@ -2,7 +2,8 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from bridge.config.loaded import LoadedConfig, Tenant
@@ -11,8 +12,8 @@ from bridge.delivery.retry import RetrySchedule
 from bridge.events.outbound import Outbound
 from bridge.events.sender import SendObserver
 from bridge.ledger.inbox import Withdrawal
-from bridge.ledger.protocol import Ledger
-from bridge.pipeline.gates import Block, Gates, Side
+from bridge.ledger.protocol import Ledger, LedgerError
+from bridge.pipeline.gates import FIRST_PROBE, Block, Gates, Side
 from bridge.pipeline.lane import Lane
 from bridge.pipeline.policy import RunnerPolicy
 from bridge.pipeline.poller import Poller
@@ -36,6 +37,8 @@ While some of them wait for the ledger or for the other side, the others keep th
 there are, the more share a commit, of which each has the process sleep and wake up again.
 """
 
+LOOK_PATIENCE = 2.0
+"""Seconds that a change of configuration waits for the targets to be asked; who takes longer holds nobody up."""
 
 LEAVING_GRACE = 180.0
 """Seconds that a replaced line has to end what is on its way; a write may take that long."""
@@ -64,6 +67,13 @@ class TenantLine:
     schedule: PollSchedule
     sweeps: SweepSchedule | None = None
     verification: asyncio.Task[None] | None = field(default=None)
+
+    async def end_verification(self) -> None:
+        """Let go of the look at the mappings that is under way, if there is one."""
+        task, self.verification = self.verification, None
+        if task is not None:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
 
 
 def _unobserved(*_: str) -> None:
@@ -140,7 +150,7 @@ class Runtime:
         self.build()
         await self.outbound.take_up()
         for line in self._lines.values():
-            await self._keep_mappings(line.tenant)
+            await self._keep_mappings(line)
 
     async def start(self) -> None:
         """Take up what there is, and let every line begin."""
@@ -149,6 +159,7 @@ class Runtime:
         self.outbound.start()
         for line in self._lines.values():
             await self._start(line)
+            self._look_over(line)
 
     async def stop(self, grace: float) -> None:
         """End every line within ``grace`` seconds; what has not ended by then is handed back to the ledger."""
@@ -170,18 +181,19 @@ class Runtime:
         same_rules = (previous.bridge.retry, previous.bridge.blocked) == (config.bridge.retry, config.bridge.blocked)
         for tenant_id in previous.tenants.keys() - config.tenants.keys():
             self._leave(self._lines.pop(tenant_id))
+        looks: list[asyncio.Event] = []
         for tenant_id, tenant in config.tenants.items():
             line = self._lines.get(tenant_id)
             if line is not None and same_rules and line.tenant.config == tenant.config:
                 if line.tenant.digest == tenant.digest:
                     continue
-                await self._remap(line, tenant)
+                line.tenant = tenant
+                await line.end_verification()
             else:
-                if line is not None:
-                    self._leave(line)
-                self._lines[tenant_id] = self._build(tenant)
-                await self._keep_mappings(tenant)
-                await self._start(self._lines[tenant_id])
+                line = self._replace(line, tenant)
+                await self._start(line)
+            looks.append(self._look_over(line, keep=True))
+        await _all_set(looks, LOOK_PATIENCE)
         log.info("configuration %s is in force", config.digest[:12])
 
     async def withdraw(self, tenant: str, document_id: str, code: str, message: str) -> Withdrawal:
@@ -264,36 +276,84 @@ class Runtime:
         await line.schedule.start()
         if line.sweeps is not None:
             line.sweeps.start()
-        line.verification = asyncio.create_task(self._verify(line), name=f"verify {line.tenant.id}")
 
     async def _stop(self, line: TenantLine, grace: float) -> None:
         await line.schedule.stop()
         if line.sweeps is not None:
             await line.sweeps.stop()
-        if line.verification is not None:
-            line.verification.cancel()
-            await asyncio.gather(line.verification, return_exceptions=True)
+        await line.end_verification()
         await line.worker.stop(grace)
         await line.lane.close()
 
-    async def _remap(self, line: TenantLine, tenant: Tenant) -> None:
-        line.tenant = tenant
-        if not line.lane.managed:
-            line.lane.remap(tenant.mappings)
-        await self._keep_mappings(tenant)
-        line.verification = asyncio.create_task(self._verify(line), name=f"verify {tenant.id}")
-        line.worker.wake()
+    def _replace(self, line: TenantLine | None, tenant: Tenant) -> TenantLine:
+        """Put a line in the place of another, with what is known of the mappings where the target is the same."""
+        newer = self._build(tenant)
+        if line is not None:
+            if line.tenant.config.destination == tenant.config.destination:
+                newer.lane.take_over(line.lane)
+            self._leave(line)
+        self._lines[tenant.id] = newer
+        return newer
 
-    async def _keep_mappings(self, tenant: Tenant) -> None:
+    def _look_over(self, line: TenantLine, *, keep: bool = False) -> asyncio.Event:
+        """Bring the tenant's mappings into force, in a task of its own; the event tells that the first look is over.
+
+        With ``keep`` the ledger has not been told of the line's mappings yet.
+        """
+        looked = asyncio.Event()
+        line.verification = asyncio.create_task(
+            self._bring_in(line, looked, keep=keep), name=f"verify {line.tenant.id}"
+        )
+        return looked
+
+    async def _bring_in(self, line: TenantLine, looked: asyncio.Event, *, keep: bool) -> None:
+        """Check newer mappings, put in force what fits, and look again at the others until they do.
+
+        A target that lacks a column today may have it tomorrow, and one that does not answer may do so in a moment.
+        """
+        lane = line.lane
+        wanted = {} if lane.managed else line.tenant.mappings
+        probe_every = millis(self.config.bridge.blocked.probe) / 1000
+        pause = min(FIRST_PROBE / 1000, probe_every)
+        told: tuple[Finding, ...] = ()
+        try:
+            while True:
+                chosen, waiting = await lane.choose(wanted)
+                changed = lane.remap(chosen)
+                if changed or keep:
+                    keep = not await self._kept(line)
+                    line.worker.wake()
+                if changed or not looked.is_set():
+                    await self._verify(line)
+                if lane.refused != told:
+                    told = lane.refused
+                    for finding in told:
+                        log.warning("tenant %s: the version before stays in force: %s", line.tenant.id, finding)
+                looked.set()
+                if not waiting and not keep:
+                    return
+                await asyncio.sleep(pause)
+                pause = min(pause * 2, probe_every)
+        finally:
+            looked.set()
+
+    async def _kept(self, line: TenantLine) -> bool:
+        try:
+            await self._keep_mappings(line)
+        except LedgerError as error:
+            log.warning("tenant %s: its mappings could not be stored: %s [%s]", line.tenant.id, error, error.code)
+            return False
+        return True
+
+    async def _keep_mappings(self, line: TenantLine) -> None:
         """Store the mappings' texts, and look again at what an older version of them refused."""
-        if tenant.config.delivery.mode == "managed":
-            return
         now = self.clock()
-        for schema, mapping in tenant.mappings.items():
+        tenant = line.tenant.id
+        for schema, mapping in line.lane.mappings.items():
             await self.ledger.store_mapping(mapping.digest, mapping.name, mapping.text, now)
-            again = await self.ledger.recheck(tenant.id, now, schema=schema, mapping_digest=mapping.digest)
+            again = await self.ledger.recheck(tenant, now, schema=schema, mapping_digest=mapping.digest)
             if again:
-                log.info("tenant %s: %d refused %s documents are looked at again", tenant.id, again, schema)
+                log.info("tenant %s: %d refused %s documents are looked at again", tenant, again, schema)
 
     async def _verify(self, line: TenantLine) -> None:
         """Hold the mappings against the live target before the first document asks for it."""
@@ -322,3 +382,11 @@ class Runtime:
             line.worker.wake()
             if block.side is Side.SOURCE and not event.begins:
                 line.schedule.opened()
+
+
+async def _all_set(events: Iterable[asyncio.Event], patience: float) -> None:
+    """Wait until all events are set, for ``patience`` seconds at most."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(patience):
+            for event in events:
+                await event.wait()

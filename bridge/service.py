@@ -102,7 +102,9 @@ class Service:
     @property
     def reload_findings(self) -> tuple[Finding, ...]:
         """What is wrong with files that were changed since, so that an older version of them is in force."""
-        return self._runtime.reload_findings
+        runtime = self._runtime
+        refused = (finding for line in runtime.lines.values() for finding in line.lane.refused)
+        return tuple(dict.fromkeys((*runtime.reload_findings, *refused)))
 
     async def ping(self) -> None:
         """Use the ledger once. Raises ``LedgerError``."""

@@ -55,10 +55,26 @@ def nearest(name: str, known: Iterable[str]) -> str:
     names = sorted(set(known))
     if not names:
         return "Remove it."
-    by_lower = {candidate.lower(): candidate for candidate in names}
-    close = difflib.get_close_matches(name.lower(), by_lower, 1, 0.6)
+    close = _closest(name, names)
     shown = ", ".join(names[:_KNOWN_SHOWN]) + (", …" if len(names) > _KNOWN_SHOWN else "")
-    return (f"Did you mean {by_lower[close[0]]!r}? " if close else "") + f"Known: {shown}."
+    return (f"Did you mean {close!r}? " if close is not None else "") + f"Known: {shown}."
+
+
+def as_meant(model: type[BaseModel], error: ValidationError, value: Any) -> Any:
+    """Return the value with every misspelt tag of a union as the nearest known one; None when there is none such.
+
+    ``value`` is what was validated. It is left as it is.
+    """
+    meant = value
+    for details in error.errors():
+        if details["type"] != "union_tag_invalid":
+            continue
+        name, known = _tags(details.get("ctx", {}))
+        path = (*_walk(model, details["loc"])[0], name)
+        close = _closest(str(details["ctx"]["tag"]), known)
+        if close is not None:
+            meant = _replaced(meant, path, close)
+    return None if meant is value else meant
 
 
 def dotted(path: Path) -> str | None:
@@ -96,14 +112,33 @@ def _finding(model: type[BaseModel], details: ErrorDetails, source: "YamlSource"
 
 
 def _tag_finding(path: Path, kind: str, context: Mapping[str, Any], source: "YamlSource") -> Finding:
-    name = str(context.get("discriminator", "")).strip("'")
+    name, known = _tags(context)
     at = (*path, name)
     if kind == "union_tag_not_found":
         line, column = source.position(path, key=True)
         return Finding("missing_key", f"{name!r} is missing here. Add it.", source.file, line, column, dotted(at))
     given = source.at(at)
-    known = _QUOTED.findall(str(context.get("expected_tags", "")))
     return source.finding(at, "bad_value", f"{_quote(given)} is not known here. {nearest(str(given), known)}")
+
+
+def _tags(context: Mapping[str, Any]) -> tuple[str, list[str]]:
+    """Return the name of a union's tag, and its known values."""
+    return str(context.get("discriminator", "")).strip("'"), _QUOTED.findall(str(context.get("expected_tags", "")))
+
+
+def _closest(name: str, known: Iterable[str]) -> str | None:
+    by_lower = {candidate.lower(): candidate for candidate in known}
+    close = difflib.get_close_matches(name.lower(), by_lower, 1, 0.6)
+    return by_lower[close[0]] if close else None
+
+
+def _replaced(value: Any, path: Path, item: Any) -> Any:
+    """Return a copy of a value with another item at ``path``, which leads to one."""
+    if not path:
+        return item
+    copy = value.copy()
+    copy[path[0]] = _replaced(value[path[0]], path[1:], item)
+    return copy
 
 
 def _key_advice(details: ErrorDetails) -> str:

@@ -17,7 +17,7 @@ from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.reader import ReaderError
 
 from mappings.findings import Finding, FindingsError
-from mappings.yaml_findings import Path, dotted, findings_of, nearest
+from mappings.yaml_findings import Path, as_meant, dotted, findings_of, nearest
 
 MAX_CHARACTERS: Final = 262_144
 MAX_DEPTH: Final = 32
@@ -162,10 +162,17 @@ def validate(
     ``value`` stands in for the file's own value when given, e.g. with its secrets filled in; it has the same shape, and
     findings never show it: they quote the file alone. ``context`` is handed to the model's validators.
     """
+    given = source.value if value is None else value
     try:
-        return model.model_validate(source.value if value is None else value, context=context), ()
+        return model.model_validate(given, context=context), ()
     except ValidationError as error:
-        return None, findings_of(model, error, source)
+        found = findings_of(model, error, source)
+        meant = as_meant(model, error, given)
+        if meant is not None:
+            # Of a union whose tag is misspelt nothing was looked at: what else is wrong is told in the same breath.
+            _, more = validate(model, source, value=meant, context=context)
+            found = tuple(dict.fromkeys((*found, *more)))
+        return None, tuple(sorted(found, key=lambda finding: (finding.line or 0, finding.column or 0)))
 
 
 class _Builder:
@@ -231,7 +238,11 @@ class _Builder:
             key_node = self._node(key_event, path)
             key = key_node.value
             usable = isinstance(key, Hashable)
-            child = self._node(next(self._events), (*path, key if usable else "?"))
+            value_event = next(self._events)
+            child = self._node(value_event, (*path, key if usable else "?"))
+            if _is_not_written(value_event):
+                # The scanner places it where the next thing begins, which may be many lines below.
+                child.line, child.column = place
             if not usable:
                 self._add("bad_key", "A key should be plain text, not a mapping or a list.", place, path)
             elif key in node.value:
@@ -312,6 +323,11 @@ class _Builder:
         mark = event.start_mark
         finding = Finding(code, message, self._file, mark.line + 1, mark.column + 1)
         raise FindingsError((*self.findings, finding))
+
+
+def _is_not_written(event: Any) -> bool:
+    """Tell whether nothing stands behind a key."""
+    return type(event).__name__ == "ScalarEvent" and event.start_mark.index == event.end_mark.index
 
 
 def _too_large(file: str) -> Finding:

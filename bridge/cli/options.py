@@ -37,8 +37,10 @@ def config_path(given: Path | None) -> Path:
     return given
 
 
-def load(given: Path | None) -> "LoadedConfig":
-    """Load the configuration. Raises ``FindingsError`` with everything that is wrong with it.
+def load(given: Path | None, *, unused: bool = False) -> "LoadedConfig":
+    """Load the configuration; with ``unused`` the mapping files that no tenant names as well.
+
+    Raises ``FindingsError`` with everything that is wrong with it.
 
     The log keeps to errors from then on, since a command tells what there is to tell itself, and knows every secret.
     """
@@ -47,7 +49,7 @@ def load(given: Path | None) -> "LoadedConfig":
     from bridge.config.load import load_config
     from bridge.log import configure, redaction
 
-    config = load_config(config_path(given), os.environ)
+    config = load_config(config_path(given), os.environ, unused=unused)
     configure("console", "error")
     redaction.learn(config.secrets())
     return config

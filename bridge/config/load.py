@@ -20,12 +20,14 @@ RESTART_KEYS = ("listen", "store", "ca_file")
 """Keys of ``bridge.yaml`` that a running bridge cannot take over."""
 
 
-def load_config(path: Path, environ: Mapping[str, str]) -> LoadedConfig:
+def load_config(path: Path, environ: Mapping[str, str], *, unused: bool = False) -> LoadedConfig:
     """Load the configuration folder at ``path``, or the one of the ``bridge.yaml`` at ``path``.
+
+    With ``unused`` a mapping file that no tenant names has to be good as well.
 
     Raises ``FindingsError`` with every finding of every file, warnings included, when there is an error among them.
     """
-    reading = read_folder(path, environ, {})
+    reading = read_folder(path, environ, {}, unused=unused)
     tenants = reading.tenants or {}
     findings = [*reading.bridge_findings]
     shared = _shared_keys(reading.bridge, reading, {name: read.tenant for name, read in tenants.items()})

@@ -43,6 +43,11 @@ class MappingFiles:
         """What was found in the files that were asked for."""
         return tuple(finding for result in self._results.values() for finding in result.findings)
 
+    def look_at_own(self) -> None:
+        """Ask for every file of the configuration's own folder, whoever names it."""
+        for name in sorted(self._own):
+            self.get(name)
+
     def get(self, name: str) -> CompiledFile | None:
         """Return a compiled file; None when there is no file of this name."""
         if name in self._results:

@@ -57,11 +57,14 @@ def read_folder(
     environ: Mapping[str, str],
     compiled: Mapping[tuple[str, str], CompiledFile],
     fallback: BridgeConfig | None = None,
+    *,
+    unused: bool = False,
 ) -> Reading:
     """Read the folder at ``path``, or the folder of the ``bridge.yaml`` at ``path``.
 
     ``compiled`` are mappings that need not be compiled again. With a ``bridge.yaml`` that cannot be used, the tenants
-    are read by ``fallback``, or by as much of the file as is valid.
+    are read by ``fallback``, or by as much of the file as is valid. With ``unused`` the mapping files that no tenant
+    names are looked at as well.
     """
     reader = FileReader()
     file = path if path.suffix in {".yaml", ".yml"} and not path.is_dir() else path / BRIDGE_FILE
@@ -87,6 +90,8 @@ def read_folder(
             message = "There are two files for this tenant, .yaml and .yml. Keep one of them."
             result = ReadTenant(None, None, (Finding("duplicate_tenant", message, shown(tenant_file)),))
         tenants[tenant_file.stem] = result
+    if unused:
+        mapping_files.look_at_own()
     return Reading(
         bridge,
         read.source,

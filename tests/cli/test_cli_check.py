@@ -44,6 +44,17 @@ async def test_a_misspelt_column_is_told_with_file_line_and_nearest_name(tmp_pat
     assert "ok: acme: mapping receipt_v1 (receipt_v1.dataverse.yaml): fits the target" in checked.out
 
 
+async def test_a_broken_mapping_that_no_tenant_names_yet_is_told_as_well(configured: Configured) -> None:
+    """It is written before a tenant is given it; a bridge that runs is not kept from starting by it."""
+    config = configured()
+    (config / "mappings" / "draft.yaml").write_text("schema: invoice_v2\ntabel: numora_invoice\n")
+    checked = await command("check", "--config", str(config), "--offline")
+    assert checked.code == 2
+    assert "mappings/draft.yaml:2:1: error: tabel: 'tabel' is not a key here. Did you mean 'table'?" in checked.out
+    polled = await command("poll", "--config", str(config), "--tenant", "acme")
+    assert polled.code == 0, polled.everything
+
+
 async def test_refused_logins_are_told_tenant_by_tenant(world: SandboxWorld, configured: Configured) -> None:
     """One tenant's refused key and secret leave the other's checks alone, and no secret is shown."""
     config = configured(tenants=("acme", "beta"))

@@ -197,6 +197,40 @@ def test_findings_of_all_files_are_told_at_once(write, files, environ):
     )
 
 
+def test_a_misspelt_kind_hides_nothing_that_stands_beside_it(write, files, environ):
+    """What the kind decides is looked at by the nearest known one, level by level."""
+    files["tenants/acme.yaml"] = (
+        files["tenants/acme.yaml"]
+        .replace(
+            "  kind: numora\n  base_url: https://api.numora.example\n",
+            "  kind: numra\n  triger: outbox\n  poll: {limit: many}\n"
+            "  notify: {auth: {kind: hedder, secrt: '${OTHER_KEY}', header: X-Key}}\n",
+        )
+        .replace("kind: client_secret", "kind: client_secrt")
+        .replace("    client_id:", "    clientid:")
+    )
+    assert told(findings_of(write(files), environ)) == [
+        f"{ACME}:{place}"
+        for place in (
+            "1:1 error missing_key source.base_url",
+            "2:9 error bad_value source.kind",
+            "3:3 error unknown_key source.triger",
+            "4:17 error wrong_type source.poll.limit",
+            "5:12 error missing_key source.notify.auth.secret",
+            "5:25 error bad_value source.notify.auth.kind",
+            "5:33 error unknown_key source.notify.auth.secrt",
+            "10:3 error missing_key destination.auth.client_id",
+            "11:11 error bad_value destination.auth.kind",
+            "13:5 error unknown_key destination.auth.clientid",
+        )
+    ]
+
+
+def test_a_kind_that_is_like_no_other_is_told_alone(write, files, environ):
+    files["tenants/acme.yaml"] = files["tenants/acme.yaml"].replace("kind: numora", "kind: sharepoint\n  x: 1")
+    assert told(findings_of(write(files), environ)) == [f"{ACME}:2:9 error bad_value source.kind"]
+
+
 def test_a_missing_destination_is_told(write, files, environ):
     text = files["tenants/acme.yaml"]
     start, end = text.index("destination:"), text.index("mappings:")

@@ -103,6 +103,13 @@ def test_aliases_that_multiply_are_stopped():
     assert only_finding("\n".join(lines))[0] == "too_large"
 
 
+def test_a_value_that_is_not_written_stands_at_its_key():
+    """The scanner has it where the next thing begins, and whoever looks there sees another key."""
+    source = parse_yaml("a:\n  b:\n\n# a word\nc: ~\nd: ''\n", "f.yaml")
+    assert source.value == {"a": {"b": None}, "c": None, "d": ""}
+    assert [source.position(path) for path in (("a", "b"), ("c",), ("d",))] == [(2, 3), (5, 4), (6, 4)]
+
+
 def test_every_duplicate_key_is_told_at_once():
     with pytest.raises(FindingsError) as caught:
         parse_yaml("a: 1\na: 2\nb: {c: 1, c: 2}\n", "f.yaml")

@@ -1,6 +1,7 @@
 """A side that refuses us is paused and probed; documents wait, and whoever looks sees why."""
 
 import asyncio
+from importlib.resources import files
 from itertools import pairwise
 from pathlib import Path
 
@@ -12,6 +13,13 @@ from bridge.pipeline.gates import Gates, Side
 from bridge.sandbox import SandboxWorld
 from connectors.dataverse.sandbox import DataverseSandbox
 from connectors.outcome import BlockedError
+
+LIBRARY = Path(str(files("mappings"))) / "library"
+
+
+def shipped_mapping(schema: str) -> str:
+    """Return the text of a shipped mapping file, without its tests."""
+    return (LIBRARY / f"{schema}.dataverse.yaml").read_text().partition("\ntests:")[0]
 
 
 class Hand:
@@ -166,10 +174,13 @@ async def test_a_mapping_that_does_not_fit_holds_up_its_own_schema_and_no_other(
     world: SandboxWorld, tmp_path: Path
 ) -> None:
     """The message names the file, the line and the nearest column; mending the file sets the documents going."""
-    async with staged(world, tmp_path) as stage:
-        shipped = stage.config.tenants["acme"].mappings["invoice_v2"].text.partition("\ntests:")[0]
-        stage.rewrite_mapping("invoice_v2", shipped.replace("numora_total:", "numora_totl:"))
-        await stage.reload()
+    shipped = shipped_mapping("invoice_v2")
+
+    def misspell(folder: Path) -> None:
+        text = shipped.replace("numora_total:", "numora_totl:")
+        (folder / "mappings" / "invoice_v2.dataverse.yaml").write_text(text)
+
+    async with staged(world, tmp_path, edit=misspell) as stage:
         documents = stage.documents(6)
         await stage.poll()
         await stage.until(lambda found: states(found).count(State.SUCCEEDED) == 4)
@@ -186,6 +197,59 @@ async def test_a_mapping_that_does_not_fit_holds_up_its_own_schema_and_no_other(
         await stage.reload()
         await stage.at_rest()
         assert states(await stage.deliveries()) == [State.SUCCEEDED] * len(documents)
+
+
+async def test_a_changed_mapping_that_does_not_fit_leaves_the_version_before_in_force(stage: Stage) -> None:
+    """Documents go on by the old one, health names file, line and nearest column, and a mended file is taken."""
+    shipped = shipped_mapping("invoice_v2")
+    before = await stage.delivered(stage.invoice(seed=1))
+
+    stage.rewrite_mapping("invoice_v2", shipped.replace("numora_total:", "numora_totl:"))
+    await stage.reload()
+
+    meanwhile = await stage.delivered(stage.invoice(seed=2))
+    assert (meanwhile.state, meanwhile.mapping) == (State.SUCCEEDED, before.mapping)
+    assert stage.blocks == []
+    [finding] = [found for found in stage.service.reload_findings if found.key == "columns.numora_totl"]
+    assert (finding.code, finding.severity) == ("unknown_column", "error")
+    assert "numora_total" in finding.message
+
+    stage.rewrite_mapping("invoice_v2", shipped.replace("numora_total:", "numora_total: "))
+    await stage.reload()
+    after = await stage.delivered(stage.invoice(seed=3))
+    assert after.state is State.SUCCEEDED
+    assert after.mapping != before.mapping
+    assert stage.service.reload_findings == ()
+
+
+async def test_a_changed_mapping_comes_into_force_once_the_target_fits_it(stage: Stage) -> None:
+    """Whoever changes the file first and the target afterwards need not touch the file again."""
+    stage.world.dataverse.set_key_status("numora_invoice", "numora_externalkey_key", "Pending")
+    before = await stage.delivered(stage.invoice(seed=1))
+    by_key = "identity: {by: alternate_key, column: numora_externalkey}"
+    stage.rewrite_mapping("invoice_v2", shipped_mapping("invoice_v2").replace("identity: {by: primary_key}", by_key))
+    await stage.reload()
+    assert "Pending" in stage.service.reload_findings[0].message
+
+    stage.world.dataverse.set_key_status("numora_invoice", "numora_externalkey_key", "Active")
+    await stage.until(lambda _: not stage.service.reload_findings)
+    after = await stage.delivered(stage.invoice(seed=2))
+    assert after.state is State.SUCCEEDED
+    assert after.mapping != before.mapping
+
+
+async def test_a_changed_tenant_file_keeps_what_fits_of_its_mappings(stage: Stage) -> None:
+    """Any other change of a tenant does not let a mapping in that was refused before."""
+    before = await stage.delivered(stage.invoice(seed=1))
+    stage.rewrite_mapping("invoice_v2", shipped_mapping("invoice_v2").replace("numora_total:", "numora_totl:"))
+    file = stage.folder / "tenants" / "acme.yaml"
+    file.write_text(file.read_text().replace("delivery: {concurrency: 8}", "delivery: {concurrency: 7}"))
+    assert "concurrency: 7" in file.read_text()
+    await stage.reload()
+
+    after = await stage.delivered(stage.invoice(seed=2))
+    assert (after.state, after.mapping) == (State.SUCCEEDED, before.mapping)
+    assert {found.code for found in stage.service.reload_findings} >= {"unknown_column"}
 
 
 @pytest.mark.parametrize("dead", ["hangs", "refuses connections"])
