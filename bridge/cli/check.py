@@ -32,8 +32,7 @@ def check(
     """Check files, secrets, logins and mappings.
 
     Mappings are held against the live target. Exit code 0: all well, though there may be warnings. 1: a login or a
-    mapping does not work. 2: a file is wrong, be it a mapping that no tenant
-    names yet.
+    mapping does not work. 2: a file is wrong, be it a mapping that no tenant names yet.
     """
     from mappings.findings import FindingsError
 
