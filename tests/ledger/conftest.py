@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from ledger_samples import Driver
 
-from bridge.ledger.open import open_ledger, temporary_ledger
+from bridge.ledger.open import open_ledger, open_sqlite, temporary_ledger
 from bridge.ledger.protocol import Ledger
 
 Factory = Callable[[Path], AbstractAsyncContextManager[Ledger]]
@@ -40,3 +40,13 @@ async def ledger(request, tmp_path):
 @pytest.fixture
 def driver(ledger):
     return Driver(ledger)
+
+
+@pytest.fixture
+async def sqlite(tmp_path):
+    """The file ledger itself, for what is SQLite's alone."""
+    ledger = await open_sqlite(tmp_path / "bridge.db", durable=False)
+    try:
+        yield ledger
+    finally:
+        await ledger.close()

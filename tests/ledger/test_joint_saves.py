@@ -17,15 +17,6 @@ MOST_STATEMENTS = 30
 
 
 @pytest.fixture
-async def sqlite(tmp_path):
-    ledger = await open_sqlite(tmp_path / "bridge.db", durable=False)
-    try:
-        yield ledger
-    finally:
-        await ledger.close()
-
-
-@pytest.fixture
 def driver(sqlite):
     return Driver(sqlite)
 
