@@ -30,7 +30,7 @@ from mappings.findings import Finding
 
 log = logging.getLogger(__name__)
 
-SPARE_DELIVERIES = 4
+SPARE_DELIVERIES = 8
 """For each request that a tenant may have in flight at a side, so many deliveries are on their way.
 
 While some of them wait for the ledger or for the other side, the others keep the requests going. And the more of them

@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 
 READERS = 2
 
-COMMIT_SPACING = 0.005
+COMMIT_SPACING = 0.01
 """Seconds between two commits that wait for the disk, at least: each costs the processor more than what it holds."""
 
 _DAMAGED = "It is damaged, or no ledger at all: restore the backup, or name another file in the bridge's `store`."

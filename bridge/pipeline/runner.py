@@ -164,6 +164,7 @@ class DeliveryRunner:
             if isinstance(plan, Rejection):
                 raise RejectedError(await every_problem(lane.destination, plan, key, journal))
             prepared = await lane.destination.prepare(plan, key, journal)
+            del document, plan  # many deliveries wait from here on, and what they hold is cold when it is let go of
             known = KnownRow(delivery.record_id, delivery.line_ids, delivery.may_exist)
             journal.stage(
                 journal.delivery.evolve(step=Step.WRITE, may_exist=True, line_ids=delivery.line_ids | prepared.line_ids)

@@ -1,12 +1,15 @@
 """Every ledger: who works on what, and until when."""
 
 import asyncio
+from decimal import Decimal
 
 import pytest
 from ledger_samples import ANY, LEASE, NOW, Driver, T, end, release
 
-from bridge.delivery.model import State, Step
+from bridge.delivery.model import DeliveryError, MappingRef, State, Step, Watch
 from bridge.ledger.protocol import ClaimFilter, LeaseLostError, Save
+from connectors.ports import Listing
+from mappings.plan import Problem
 
 
 async def test_a_claim_raises_the_token_and_sets_the_lease(driver: Driver):
@@ -15,6 +18,45 @@ async def test_a_claim_raises_the_token_and_sets_the_lease(driver: Driver):
     assert (delivery.state, delivery.token, delivery.lease_until) == (State.WORKING, 1, NOW + 5 + LEASE)
     assert (delivery.step, delivery.due_at, delivery.updated_at) == (Step.FETCH, NOW, NOW + 5)
     assert delivery == await driver.stored(delivery)
+
+
+AWKWARD = "a\x00b \"quoted\" back\\slash \n\x1f\x7f 'single' \u2028 \U0001f9fe ß"
+
+
+async def test_a_claim_gives_everything_as_it_was_stored(driver: Driver):
+    listing = Listing(
+        f"doc {AWKWARD}", AWKWARD, external_id=AWKWARD, metadata={AWKWARD: [Decimal("1.10"), 10**30, None, AWKWARD]}
+    )
+    await driver.bring(listing)
+    [delivery] = await driver.claim()
+    full = release(delivery, NOW + 1).evolve(
+        step=Step.REPORT,
+        attempts=2**40,
+        tries=3,
+        schema=AWKWARD,
+        revision=AWKWARD,
+        mapping=MappingRef(AWKWARD, "d"),
+        pinned=True,
+        force=True,
+        may_exist=True,
+        line_ids=frozenset({AWKWARD, "l2"}),
+        record_id=AWKWARD,
+        external_url=AWKWARD,
+        operation="updated",
+        execution_id=AWKWARD,
+        callback=bytes(range(256)),
+        outcome=State.FAILED,
+        error=DeliveryError("code", AWKWARD),
+        problems=(Problem(AWKWARD, None, "code", AWKWARD),),
+        watch=Watch(NOW, AWKWARD, None, taken=True, looks=2),
+    )
+    await driver.ledger.save(Save(full))
+    stored = await driver.stored(delivery)
+    [again] = await driver.claim(NOW + 1)
+    held = {"state": State.WORKING, "token": 2, "lease_until": NOW + 1 + LEASE, "updated_at": NOW + 1}
+    assert again == stored.evolve(**held)
+    assert (again.listing, again.callback, again.watch) == (listing, full.callback, full.watch)
+    assert again == await driver.stored(delivery)
 
 
 async def test_nothing_is_claimed_before_it_is_due(driver: Driver):

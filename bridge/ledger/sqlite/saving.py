@@ -2,9 +2,9 @@
 
 import sqlite3
 from collections.abc import Sequence
-from functools import cache, partial
+from functools import cache
 
-from bridge.delivery.model import Delivery, State
+from bridge.delivery.model import UNDER_WAY, Delivery, State
 from bridge.ledger.protocol import LeaseLostError, Save
 from bridge.ledger.sqlite.bulk import execute_rows, placeholders
 from bridge.ledger.sqlite.messages import tell
@@ -32,13 +32,13 @@ def insert_deliveries(rows: int) -> str:
 # UPDATE a column of the table is its value before it. While a delivery is under way, `again` survives a copy that does
 # not know of it. Once it has ended, the lease is kept in the midst of a recheck only, and a rest that overlooks `again`
 # is none.
-_UNDER_WAY = {"again": "deliveries.again OR {again}"}
+_UNDER_WAY = "{state} IN (" + ", ".join(f"'{state.value}'" for state in sorted(UNDER_WAY)) + ")"
 _UNREST = "(deliveries.again OR {again}) AND {due_at} IS NULL"
-_ENDED = {
-    "step": f"CASE WHEN {_UNREST} THEN 'recheck' ELSE {{step}} END",
-    "due_at": f"CASE WHEN {_UNREST} THEN max({{updated_at}}, deliveries.seen_at) ELSE {{due_at}} END",
-    "lease_until": "CASE WHEN deliveries.due_at = {due_at} THEN {lease_until} END",
-    "again": "CASE WHEN {due_at} IS NULL THEN 0 ELSE deliveries.again OR {again} END",
+_KEPT = {
+    "step": f"CASE WHEN {_UNDER_WAY} OR NOT ({_UNREST}) THEN {{step}} ELSE 'recheck' END",
+    "due_at": f"CASE WHEN {_UNDER_WAY} OR NOT ({_UNREST}) THEN {{due_at}} ELSE max({{updated_at}}, deliveries.seen_at) END",
+    "lease_until": f"CASE WHEN {_UNDER_WAY} OR deliveries.due_at = {{due_at}} THEN {{lease_until}} END",
+    "again": f"({_UNDER_WAY} OR {{due_at}} IS NOT NULL) AND (deliveries.again OR {{again}})",
 }
 
 _SAVED = ("seq", "id", "token", *STATE_COLUMNS)
@@ -46,16 +46,15 @@ _SAVED = ("seq", "id", "token", *STATE_COLUMNS)
 
 
 @cache
-def update_deliveries(rows: int, *, ended: bool) -> str:
+def update_deliveries(rows: int) -> str:
     """Return the statement that stores so many deliveries; it changes only those whose token is the current one."""
-    kept = _ENDED if ended else _UNDER_WAY
     if rows == 1:  # by far the cheaper form for one
         value = {column: f"?{number}" for number, column in enumerate(_SAVED, 1)}
         source = ""
     else:
         value = {column: f"saved.column{number}" for number, column in enumerate(_SAVED, 1)}
         source = f" FROM (VALUES {placeholders(len(_SAVED), rows)}) AS saved"
-    changes = ", ".join(f"{column} = {kept.get(column, f'{{{column}}}').format(**value)}" for column in STATE_COLUMNS)
+    changes = ", ".join(f"{column} = {_KEPT.get(column, f'{{{column}}}').format(**value)}" for column in STATE_COLUMNS)
     held = " AND ".join(f"deliveries.{column} = {value[column]}" for column in ("seq", "id", "token"))
     return f"UPDATE deliveries SET {changes}{source} WHERE {held}"
 
@@ -95,7 +94,7 @@ class Saving:
     ``seq`` is the delivery's number in the ledger; without it, it is looked up.
     """
 
-    __slots__ = ("attempt", "delivery", "ended", "event", "requests", "seq", "successor", "values")
+    __slots__ = ("attempt", "delivery", "event", "requests", "seq", "successor", "values")
 
     def __init__(self, save: Save, seq: int | None = None) -> None:
         delivery, successor = save.delivery, save.successor
@@ -108,7 +107,6 @@ class Saving:
         self.successor = successor
         self.event = save.event
         self.seq = seq
-        self.ended = delivery.state.ended
         self.values = state_values(_kept(delivery, successor))
         self.attempt = attempt_values(save.attempt) if save.attempt else None
         self.requests = [request_values(request) for request in save.requests]
@@ -149,13 +147,8 @@ _Numbered = Sequence[tuple[int | None, Saving]]
 
 def _store(connection: sqlite3.Connection, savings: _Numbered) -> int:
     """Store the deliveries; return how many of them were still ours."""
-    stored = 0
-    for ended in (False, True):
-        rows = [
-            (number, one.delivery.id, one.delivery.token, *one.values) for number, one in savings if one.ended is ended
-        ]
-        stored += execute_rows(connection, partial(update_deliveries, ended=ended), rows)
-    return stored
+    rows = [(number, one.delivery.id, one.delivery.token, *one.values) for number, one in savings]
+    return execute_rows(connection, update_deliveries, rows)
 
 
 def _store_parts(connection: sqlite3.Connection, savings: _Numbered) -> None:

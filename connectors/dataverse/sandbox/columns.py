@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
-from decimal import ROUND_HALF_EVEN, Decimal, InvalidOperation, localcontext
+from decimal import ROUND_HALF_EVEN, Context, Decimal, InvalidOperation
+from functools import cache
 from typing import Any, ClassVar, Literal, NamedTuple
 from uuid import UUID
 
@@ -21,7 +22,7 @@ RequiredLevel = Literal["None", "Recommended", "ApplicationRequired", "SystemReq
 DateBehavior = Literal["DateOnly", "UserLocal", "TimeZoneIndependent"]
 
 _EDM_DECIMAL_MAX = Decimal(79228162514264337593543950335)
-_DECIMAL_DIGITS = 60
+_ROUNDING = Context(prec=60, rounding=ROUND_HALF_EVEN)
 _EARLIEST = date(1753, 1, 1)
 
 
@@ -360,9 +361,12 @@ class FileColumn(Column):
 
 def rounded(value: Decimal, precision: int) -> Decimal:
     """Round to so many fraction digits, whatever the number of digits before the point."""
-    with localcontext() as context:
-        context.prec = _DECIMAL_DIGITS
-        try:
-            return value.quantize(Decimal(1).scaleb(-precision), rounding=ROUND_HALF_EVEN)
-        except InvalidOperation:
-            return value
+    try:
+        return value.quantize(_last_digit(precision), context=_ROUNDING)
+    except InvalidOperation:
+        return value
+
+
+@cache
+def _last_digit(precision: int) -> Decimal:
+    return Decimal(1).scaleb(-precision)
