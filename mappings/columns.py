@@ -98,7 +98,7 @@ class Column:
     def _made_of(self, selected: Any, scope: Scope, problems: list[Problem]) -> Scalar:
         value = selected
         for step in self.before:
-            if self._goes_through(step, value):
+            if type(value) is str or self._goes_through(step, value):
                 value = step.apply(value, scope.view)
         if value is None or is_empty(value):
             if self.default is None and self.required:

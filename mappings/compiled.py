@@ -238,7 +238,7 @@ def _lines(
         selected = None
     if selected is None:
         selected = []
-    if not isinstance(selected, list) or not all(isinstance(row, Mapping) for row in selected):
+    if not isinstance(selected, list) or not all(isinstance(row, dict) for row in selected):
         message = (
             f"{lines.prefix} is not a list of rows, so it has no lines. Name one in the mapping's `lines: {{from: …}}`."
         )

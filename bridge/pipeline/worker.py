@@ -14,7 +14,7 @@ from connectors.outcome import BlockedError, OutcomeError
 
 log = logging.getLogger(__name__)
 
-_WORTH_A_CLAIM = 8
+_WORTH_A_CLAIM = 16
 """So many free places are filled at once: one by one costs more, and more of them at a time come through in waves."""
 
 DeliveryListener = Callable[[Delivery], None]

@@ -152,7 +152,7 @@ def _whole(attribute: Attribute, value: Scalar) -> Json:
 
 
 def _number(attribute: Attribute, value: Scalar) -> Json:
-    if isinstance(value, bool) or not isinstance(value, int | Decimal):
+    if isinstance(value, bool) or not isinstance(value, (int, Decimal)):
         raise DoesNotFitError("wrong_type", f"is {plain_text(value)!r}, and Dynamics holds a number")
     if isinstance(value, int):
         return _whole(attribute, value)

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 T = TypeVar("T")
 
 LARGEST = 32
-"""Rows in a statement at most. There is one for each number of rows below, compiled once and kept: 40 KiB on average."""
+"""Rows in a statement at most. There is one statement for each number of rows, compiled once and kept."""
 
 Statement = Callable[[int], str]
 """Gives the statement for so many rows, whose values are bound one row after the other."""

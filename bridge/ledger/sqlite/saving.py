@@ -33,12 +33,13 @@ def insert_deliveries(rows: int) -> str:
 # not know of it. Once it has ended, the lease is kept in the midst of a recheck only, and a rest that overlooks `again`
 # is none.
 _UNDER_WAY = "{state} IN (" + ", ".join(f"'{state.value}'" for state in sorted(UNDER_WAY)) + ")"
-_UNREST = "(deliveries.again OR {again}) AND {due_at} IS NULL"
+_GOES_ON = f"{_UNDER_WAY} OR {{due_at}} IS NOT NULL"
+_IS_LEFT = f"{_GOES_ON} OR NOT (deliveries.again OR {{again}})"
 _KEPT = {
-    "step": f"CASE WHEN {_UNDER_WAY} OR NOT ({_UNREST}) THEN {{step}} ELSE 'recheck' END",
-    "due_at": f"CASE WHEN {_UNDER_WAY} OR NOT ({_UNREST}) THEN {{due_at}} ELSE max({{updated_at}}, deliveries.seen_at) END",
+    "step": f"CASE WHEN {_IS_LEFT} THEN {{step}} ELSE 'recheck' END",
+    "due_at": f"CASE WHEN {_IS_LEFT} THEN {{due_at}} ELSE max({{updated_at}}, deliveries.seen_at) END",
     "lease_until": f"CASE WHEN {_UNDER_WAY} OR deliveries.due_at = {{due_at}} THEN {{lease_until}} END",
-    "again": f"({_UNDER_WAY} OR {{due_at}} IS NOT NULL) AND (deliveries.again OR {{again}})",
+    "again": f"({_GOES_ON}) AND (deliveries.again OR {{again}})",
 }
 
 _SAVED = ("seq", "id", "token", *STATE_COLUMNS)

@@ -1,12 +1,12 @@
 """Column types: their limits, and what they make of a JSON value."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from decimal import ROUND_HALF_EVEN, Context, Decimal, InvalidOperation
 from functools import cache
 from typing import Any, ClassVar, Literal, NamedTuple
-from uuid import UUID
 
 from connectors.dataverse.sandbox.errors import (
     BAD_CHOICE,
@@ -24,6 +24,7 @@ DateBehavior = Literal["DateOnly", "UserLocal", "TimeZoneIndependent"]
 _EDM_DECIMAL_MAX = Decimal(79228162514264337593543950335)
 _ROUNDING = Context(prec=60, rounding=ROUND_HALF_EVEN)
 _EARLIEST = date(1753, 1, 1)
+_GUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
 
 class Reference(NamedTuple):
@@ -290,11 +291,8 @@ class GuidColumn(Column):
     edm_type: ClassVar[str] = "Edm.Guid"
 
     def _convert(self, value: Any, set_name: str) -> str:
-        if type(value) is str and len(value) == len("00000000-0000-0000-0000-000000000000"):
-            try:
-                return str(UUID(value))
-            except ValueError:
-                pass
+        if type(value) is str and _GUID.fullmatch(value):
+            return value.lower()
         raise not_convertible(set_name, value, self.edm_type)
 
 

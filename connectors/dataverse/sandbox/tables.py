@@ -63,6 +63,7 @@ class TableSchema:
     )
     by_json_name: Mapping[str, Column] = field(init=False, repr=False, compare=False)
     money: tuple[MoneyColumn, ...] = field(init=False, repr=False, compare=False)
+    system_required: tuple[Column, ...] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         self._default("set_name", f"{self.name}s")
@@ -81,6 +82,7 @@ class TableSchema:
         self._set("writable", {column.name: column for column in self.columns if not isinstance(column, LookupColumn)})
         self._set("by_json_name", {column.json_name: column for column in self.columns})
         self._set("money", tuple(column for column in self.columns if _is_entered_money(column)))
+        self._set("system_required", tuple(column for column in self.columns if column.required == "SystemRequired"))
         ways: dict[str, tuple[LookupColumn, tuple[Navigation, ...]]] = {}
         for column in self.columns:
             if isinstance(column, LookupColumn):

@@ -9,7 +9,6 @@ from uuid import uuid4
 
 from connectors.dataverse.sandbox.address import RowKey, parse_row_key, service_relative, split_path
 from connectors.dataverse.sandbox.columns import (
-    Column,
     LookupColumn,
     Navigation,
     Reference,
@@ -218,7 +217,7 @@ class Writer:
             values.setdefault("ownerid", Reference("systemuser", APPLICATION_USER_ID))
         if table.money:
             self._price(table, values, values)
-        for column in _system_required(table):
+        for column in table.system_required:
             if values.get(column.name) is None:
                 raise ApiError(400, BAD_VALUE, f"Attribute: {column.name} cannot be set to NULL")
 
@@ -249,10 +248,6 @@ class Writer:
             amount = after.get(column.name)
             base = None if amount is None else rounded(amount / rate, _BASE_PRECISION)
             changes[f"{column.name}_base"] = base
-
-
-def _system_required(table: TableSchema) -> list[Column]:
-    return [column for column in table.columns if column.required == "SystemRequired"]
 
 
 def _wrong_target(table: TableSchema, name: str, ways: tuple[Navigation, ...], reference: Reference) -> ApiError:
