@@ -13,7 +13,7 @@ from bridge.ledger.protocol import LeaseLostError, Save
 from connectors.ports import Listing
 
 DOCUMENTS = 40
-MOST_STATEMENTS = 30
+MOST_STATEMENTS = 10
 
 
 @pytest.fixture
@@ -98,6 +98,25 @@ async def test_many_steps_take_a_few_statements(sqlite, driver, kind):
     await asyncio.gather(*(sqlite.save(_step(delivery, kind)) for delivery in held))
     assert statements.count("COMMIT") == 1
     assert len(statements) < MOST_STATEMENTS
+
+
+async def test_under_way_or_ended_the_steps_of_a_commit_share_their_statements(sqlite, driver):
+    held = await _held(driver)
+    statements = await _statements(sqlite)
+    kinds = ("under way", "answered", "waits", "ended")
+    steps = [_step(delivery, kinds[number % len(kinds)]) for number, delivery in enumerate(held)]
+    await asyncio.gather(*map(sqlite.save, steps))
+    assert len(statements) < MOST_STATEMENTS
+
+
+async def test_a_claim_takes_as_few_statements_for_many_deliveries_as_for_one(sqlite, driver):
+    await driver.bring(*(f"doc-{number:02d}" for number in range(DOCUMENTS)))
+    statements = await _statements(sqlite)
+    await driver.claim(limit=1)
+    for_one = len(statements)
+    statements.clear()
+    assert len(await driver.claim()) == DOCUMENTS - 1
+    assert len(statements) == for_one < MOST_STATEMENTS
 
 
 async def test_a_page_of_new_documents_takes_a_few_statements(sqlite, driver):
