@@ -171,14 +171,45 @@ async def test_changes_that_come_soon_after_a_commit_share_the_next_one(tmp_path
         commits = await _commits(ledger)
         await ledger.ping()
         before = len(commits)
-        late = []
-        for _ in range(5):
-            late.append(asyncio.create_task(ledger.ping()))
-            await asyncio.sleep(0.001)
+        late = await _one_by_one(ledger)
         assert len(commits) == before
-        loop = asyncio.get_running_loop()
-        monkeypatch.setattr(loop, "time", lambda now=loop.time: now() + 3600.0)
+        _turn_on(monkeypatch, 3600.0)
         await asyncio.gather(*late)
         assert len(commits) == before + 1
     finally:
         await ledger.close()
+
+
+async def test_the_more_a_commit_held_the_longer_the_next_one_takes_to_begin(tmp_path, monkeypatch):
+    monkeypatch.setattr("bridge.ledger.open.COMMIT_SPACING", 3600.0)
+    ledger = await open_sqlite(tmp_path / "bridge.db")
+    try:
+        await ledger.ping()
+        commits = await _commits(ledger)
+        many = [asyncio.create_task(ledger.ping()) for _ in range(40)]
+        _turn_on(monkeypatch, 600.0)
+        await asyncio.gather(*many)
+        assert len(commits) == 1
+        late = await _one_by_one(ledger)
+        _turn_on(monkeypatch, 600.0)
+        late += await _one_by_one(ledger)
+        assert len(commits) == 1
+        _turn_on(monkeypatch, 3600.0)
+        await asyncio.gather(*late)
+        assert len(commits) == 2
+    finally:
+        await ledger.close()
+
+
+async def _one_by_one(ledger) -> list[asyncio.Task[None]]:
+    asked = []
+    for _ in range(5):
+        asked.append(asyncio.create_task(ledger.ping()))
+        await asyncio.sleep(0.001)
+    return asked
+
+
+def _turn_on(monkeypatch, seconds: float) -> None:
+    """Let so many seconds have passed on the loop's clock."""
+    loop = asyncio.get_running_loop()
+    monkeypatch.setattr(loop, "time", lambda now=loop.time: now() + seconds)

@@ -37,6 +37,9 @@ class JointChange(Protocol):
 
 MAX_BATCH = 256
 
+_MANY = 16
+"""So many changes in a commit are a sign of load."""
+
 _Outcome = tuple[Any, BaseException | None]
 
 
@@ -44,8 +47,9 @@ class GroupWriter:
     """Runs changes on the one connection that writes.
 
     What is asked for while a commit is under way gathers and becomes the next transaction. A change that fails does so
-    alone. A caller that is cancelled takes nothing with it: its change may still be committed. Commits are ``spacing``
-    seconds apart at least, so that under load more changes share one; a change that comes alone does not wait.
+    alone. A caller that is cancelled takes nothing with it: its change may still be committed. After a commit of many
+    changes the next one begins ``spacing`` seconds later at the earliest, so that under load more changes share one;
+    after one of few it may begin sooner, in proportion.
     """
 
     def __init__(self, connection: LedgerConnection, *, spacing: float = 0.0) -> None:
@@ -78,6 +82,8 @@ class GroupWriter:
             while self._waiting:
                 await self._keep_distance()
                 batch = [self._waiting.popleft() for _ in range(min(len(self._waiting), MAX_BATCH))]
+                distance = self._spacing * min(1.0, len(batch) / _MANY)
+                self._not_before = asyncio.get_running_loop().time() + distance
                 await self._commit(batch)
                 # Whoever was woken by this commit gets the chance to ask for its next change before the next one
                 # begins.
@@ -87,13 +93,10 @@ class GroupWriter:
             _fail_all(self._waiting, "The event loop stopped before this was written.")
 
     async def _keep_distance(self) -> None:
-        """Wait until the last commit is long enough ago, and note when the next one is due at the earliest."""
-        if not self._spacing:
-            return
-        now = asyncio.get_running_loop().time()
-        if now < self._not_before:
-            await asyncio.sleep(self._not_before - now)
-        self._not_before = max(now, self._not_before) + self._spacing
+        """Wait until the last commit is long enough ago."""
+        left = self._not_before - asyncio.get_running_loop().time()
+        if left > 0:
+            await asyncio.sleep(left)
 
     async def _commit(self, batch: Sequence[tuple[Change[Any], asyncio.Future[Any]]]) -> None:
         try:
