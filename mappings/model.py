@@ -93,6 +93,11 @@ class ColumnSpec(_WithShorthand):
             return {**value, "then": [value["then"]]}
         return value
 
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core_schema: Any, handler: Any) -> Any:
+        shorthand, written_out = super().__get_pydantic_json_schema__(core_schema, handler)["anyOf"]
+        return {"anyOf": [shorthand, {**written_out, "oneOf": [{"required": ["from"]}, {"required": ["value"]}]}]}
+
 
 class IdentitySpec(_Part):
     """How the destination recognises the document's row."""

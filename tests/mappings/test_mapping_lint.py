@@ -5,6 +5,7 @@ from hashlib import sha256
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from jsonschema import Draft202012Validator
 
 from mappings.findings import Finding, FindingsError
 from mappings.load import compile_mapping
@@ -260,6 +261,16 @@ def test_the_json_schema_takes_the_short_forms_and_uses_the_files_own_names():
     assert column[0]["type"] == "string"
     assert {"from", "as", "then"} <= column[1]["properties"].keys()
     assert column[1]["additionalProperties"] is False
+
+
+@pytest.mark.parametrize(
+    ("column", "fits"),
+    [("id", True), ({"from": "id"}, True), ({"value": 1}, True), ({}, False), ({"from": "id", "value": 1}, False)],
+)
+def test_the_json_schema_wants_either_an_expression_or_a_constant(column, fits):
+    schema = MappingFile.model_json_schema()
+    validator = Draft202012Validator({"$defs": schema["$defs"], "$ref": "#/$defs/ColumnSpec"})
+    assert validator.is_valid(column) is fits
 
 
 lines_of_a_file = st.sampled_from(
