@@ -200,3 +200,8 @@ async def posting(
     finally:
         await sender.stop(0.0)
         await sessions.close()
+
+
+async def message(post: Post, endpoint_id: str) -> Any:
+    """Return the newest message to an endpoint."""
+    return (await post.ledger.messages("acme", endpoint_id, 10))[0]
