@@ -21,6 +21,7 @@ import aiohttp
 import msgspec
 from yarl import URL
 
+from connectors.deadlines import Deadline, Deadlines
 from connectors.outcome import BlockedError, ThrottledError, TransientError, UnknownOutcomeError
 from connectors.pacing import LONGEST_PAUSE, Pace
 from connectors.ports import OutgoingRequest, RequestLog, RequestOutcome
@@ -132,6 +133,7 @@ class HttpPeer:
         self._slots: AbstractAsyncContextManager[Any] = slots if slots is not None else nullcontext()
         self._observe = observe
         self._new_id = RequestIds()
+        self._deadlines = Deadlines()
 
     async def send(
         self,
@@ -206,17 +208,23 @@ class HttpPeer:
         if headers:
             sent_headers.update(headers)
         started = time.perf_counter()
+        deadline = self._deadlines.after(timeout)
         try:
-            async with self._session.request(
-                request.method,
-                URL(request.url, encoded=True),
-                headers=sent_headers,
-                data=body,
-                timeout=_timeout(timeout),
-                allow_redirects=False,
-            ) as response:
+            with deadline:
+                response = await self._session.request(
+                    request.method,
+                    URL(request.url, encoded=True),
+                    headers=sent_headers,
+                    data=body,
+                    timeout=_timeout(timeout),
+                    allow_redirects=False,
+                )
+            try:
                 retry_after = self._heed(response)
-                answer = _without_credential(await self._read(response, request.id, retry_after), sent_headers)
+                answer = await self._read(response, request.id, retry_after, deadline)
+            finally:
+                response.release()
+            answer = _without_credential(answer, sent_headers)
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
             elapsed = time.perf_counter() - started
             self._observe(wire.name, request.purpose, None, elapsed)
@@ -254,15 +262,18 @@ class HttpPeer:
             self._pace.pause(retry_after)
         return retry_after
 
-    async def _read(self, response: aiohttp.ClientResponse, request_id: str, retry_after: float | None) -> Answer:
+    async def _read(
+        self, response: aiohttp.ClientResponse, request_id: str, retry_after: float | None, deadline: Deadline
+    ) -> Answer:
         complete = True
         body = b""
         try:
-            length = response.content_length
-            if length is not None and length <= LARGEST_ANSWER:
-                body = await response.read()
-            else:
-                body, complete = await _read_bounded(response)
+            with deadline:
+                length = response.content_length
+                if length is not None and length <= LARGEST_ANSWER:
+                    body = await response.read()
+                else:
+                    body, complete = await _read_bounded(response)
         except (aiohttp.ClientError, TimeoutError, OSError):
             complete = False
         headers = response.headers
@@ -342,7 +353,8 @@ def parse_retry_after(value: str, now: datetime) -> float | None:
 
 @lru_cache(maxsize=32)
 def _timeout(seconds: float) -> aiohttp.ClientTimeout:
-    return aiohttp.ClientTimeout(total=seconds, sock_connect=min(_CONNECT_TIMEOUT, seconds))
+    """Return aiohttp's own limits: those for a new connection. The whole exchange has its ``Deadline``."""
+    return aiohttp.ClientTimeout(total=None, sock_connect=min(_CONNECT_TIMEOUT, seconds))
 
 
 def tls_context(ca_file: Path | None) -> ssl.SSLContext:
