@@ -8,6 +8,7 @@ from ledger_samples import NOW, Driver, T, end, request
 from bridge.delivery.model import State
 from bridge.ledger.open import open_sqlite
 from bridge.ledger.protocol import LedgerError, LedgerFullError, Save
+from bridge.ledger.sqlite.writer import _TOLD_AT_ONCE
 
 
 @pytest.fixture
@@ -213,3 +214,39 @@ def _turn_on(monkeypatch, seconds: float) -> None:
     """Let so many seconds have passed on the loop's clock."""
     loop = asyncio.get_running_loop()
     monkeypatch.setattr(loop, "time", lambda now=loop.time: now() + seconds)
+
+
+async def test_those_who_share_a_commit_are_woken_a_few_at_a_time(sqlite, driver):
+    """So the loop looks at its sockets in between, however many they are."""
+    await driver.bring(*(f"doc-{number}" for number in range(50)))
+    held = await driver.claim()
+    woken: list[int] = []
+    turn = 0
+
+    async def save(delivery) -> None:
+        await sqlite.save(Save(end(delivery)))
+        woken.append(turn)
+
+    saves = asyncio.gather(*map(save, held))
+    while not saves.done():
+        turn += 1
+        await asyncio.sleep(0)
+    assert len(woken) == 50
+    assert max(woken.count(turn) for turn in set(woken)) <= 2 * _TOLD_AT_ONCE
+
+
+async def test_when_the_writer_is_cancelled_while_it_wakes_callers_everyone_still_learns_that_it_is_stored(
+    sqlite, driver
+):
+    await driver.bring(*(f"doc-{number}" for number in range(50)))
+    held = await driver.claim()
+    first_woken = asyncio.Event()
+
+    async def save(delivery) -> None:
+        await sqlite.save(Save(end(delivery)))
+        first_woken.set()
+
+    saves = asyncio.gather(*map(save, held))
+    await first_woken.wait()
+    sqlite._writer._pump.cancel()
+    assert await saves == [None] * 50

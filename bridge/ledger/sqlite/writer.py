@@ -40,6 +40,10 @@ MAX_BATCH = 256
 _MANY = 16
 """So many changes in a commit are a sign of load."""
 
+_TOLD_AT_ONCE = 2
+"""Callers that are woken before the loop looks at its sockets again. All at once would keep it from that for so long
+that the other sides, to whom each of them has something to send, stand idle."""
+
 _Outcome = tuple[Any, BaseException | None]
 
 
@@ -107,13 +111,26 @@ class GroupWriter:
         except Exception as error:  # noqa: BLE001 - whatever it is, nobody may wait for ever
             _fail_all(batch, f"The ledger could not be written: {error}.")
             return
-        for (_, future), (value, failure) in zip(batch, outcomes, strict=True):
-            if future.done():  # its caller was cancelled
-                continue
-            if failure is None:
-                future.set_result(value)
-            else:
-                future.set_exception(failure)
+        untold = iter(zip((future for _, future in batch), outcomes, strict=True))
+        try:
+            for number, (future, outcome) in enumerate(untold, 1):
+                _tell(future, outcome)
+                if number % _TOLD_AT_ONCE == 0:
+                    await asyncio.sleep(0)
+        finally:
+            for future, outcome in untold:
+                _tell(future, outcome)
+
+
+def _tell(future: asyncio.Future[Any], outcome: _Outcome) -> None:
+    """Tell a caller what became of its change, unless it was cancelled."""
+    value, failure = outcome
+    if future.done():
+        return
+    if failure is None:
+        future.set_result(value)
+    else:
+        future.set_exception(failure)
 
 
 def commit_together(connection: sqlite3.Connection, changes: Sequence[Change[Any]]) -> list[_Outcome]:
