@@ -5,6 +5,7 @@ python -m bench [throughput] [footprint] [--documents N] [--rounds N]
 
 import argparse
 import statistics
+from dataclasses import dataclass
 
 from bench.footprint import show_footprint
 from bench.throughput import Run, Scenario, measure_bare, measure_bridge
@@ -19,10 +20,22 @@ SCENARIOS = (
 )
 
 
-def median(runs: list[Run]) -> Run:
-    """Return the run whose speed is the median one."""
-    speed = statistics.median_low(run.per_second for run in runs)
-    return next(run for run in runs if run.per_second == speed)
+@dataclass(frozen=True, slots=True)
+class Medians:
+    """The median of each figure of several runs by itself: the run of median speed may be any as to processor time."""
+
+    per_second: float
+    cpu_ms: float
+    throttled: int
+
+
+def medians(runs: list[Run]) -> Medians:
+    """Return the medians; of the 429s, of which there are to be none, the sum."""
+    return Medians(
+        statistics.median(run.per_second for run in runs),
+        statistics.median(run.cpu_ms for run in runs),
+        sum(run.throttled for run in runs),
+    )
 
 
 def show_throughput(documents: int, rounds: int) -> None:
@@ -35,11 +48,11 @@ def show_throughput(documents: int, rounds: int) -> None:
             bridge.append(measure_bridge(scenario, documents))
             if scenario.beside_bare:
                 bare.append(measure_bare(scenario, documents))
-        of_bridge = median(bridge)
+        of_bridge = medians(bridge)
         print(f"{scenario.name} (concurrency {scenario.concurrency})")
         show("  bridge", of_bridge)
         if bare:
-            of_bare = median(bare)
+            of_bare = medians(bare)
             show("  bare client", of_bare)
             speed = of_bridge.per_second / of_bare.per_second
             print(f"{'  bridge / bare client':36}{speed:>14.2f}{of_bridge.cpu_ms / of_bare.cpu_ms:>12.2f}")
@@ -47,9 +60,9 @@ def show_throughput(documents: int, rounds: int) -> None:
             print(f"{'  bridge / ceiling of 346':36}{of_bridge.per_second / CEILING:>14.2f}")
 
 
-def show(name: str, run: Run) -> None:
+def show(name: str, figures: Medians) -> None:
     """Print one row."""
-    print(f"{name:36}{run.per_second:>14.1f}{run.cpu_ms:>12.2f}{run.throttled:>6}", flush=True)
+    print(f"{name:36}{figures.per_second:>14.1f}{figures.cpu_ms:>12.2f}{figures.throttled:>6}", flush=True)
 
 
 def main() -> None:
