@@ -12,11 +12,9 @@ def split_cells(raw: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Decim
     for name, cell in raw.items():
         if type(cell) is dict and ("value" in cell or "confidence" in cell):
             values[name] = cell.get("value")
-            confidence = cell.get("confidence")
-            if type(confidence) is Decimal:  # what nearly every one is, and finite when it comes from JSON
+            confidence = confidence_of(cell.get("confidence"))
+            if confidence is not None:
                 confidences[name] = confidence
-            elif confidence is not None and (known := confidence_of(confidence)) is not None:
-                confidences[name] = known
         else:
             values[name] = cell
     return values, confidences
