@@ -14,7 +14,7 @@ from mappings.lint import Lint
 from mappings.model import ColumnSpec
 from mappings.names import KeyPath, Kind
 from mappings.plan import Scalar
-from mappings.steps import Step, StepError, parse_step
+from mappings.steps import Step, StepError, in_turn, parse_step
 from mappings.transforms import NUMBER_KINDS, Convert, constant, converter, text_of
 from mappings.values import ValueProblemError, shown
 
@@ -176,6 +176,7 @@ def _selecting_column(
         convert,
         selection=selection,
         before=before,
+        shape=in_turn(before, keeps_numbers=kind in NUMBER_KINDS) if before else None,
         after=after,
         default=default,
         required=spec.required,

@@ -1,6 +1,7 @@
 """One column of a mapping at work: select, step, convert, and say in the reviewer's words what is wrong."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -12,7 +13,7 @@ from mappings.amounts import Rounding, fit_scale
 from mappings.names import KeyPath, Kind, TargetColumn
 from mappings.plan import Problem, Scalar
 from mappings.selection import Path, Selection
-from mappings.steps import Step
+from mappings.steps import Apply, Step
 from mappings.transforms import NUMBER_KINDS, Convert, text_of
 from mappings.values import ValueProblemError, is_empty, shown
 
@@ -36,18 +37,24 @@ class TraceStep:
 
 
 class Scope(msgspec.Struct, frozen=True):
-    """What a column selects from: the document's view, or one row. ``prefix`` leads a reviewer to the row."""
+    """What a column selects from: the document's view, or one row. ``row`` is its key in the list called ``rows``."""
 
     view: Any
     confidences: Mapping[str, Decimal]
-    prefix: str | None = None
+    rows: str | None = None
     row: str | None = None
+
+    @property
+    def prefix(self) -> str | None:
+        """What leads a reviewer to the row; None for the document itself."""
+        return None if self.rows is None else f"{self.rows}[{self.row}]"
 
 
 @dataclass(frozen=True, slots=True)
 class Column:
     """A compiled column. ``selection`` is None for a constant, which ``fixed`` then holds.
 
+    ``shape`` is what the steps ``before`` it make of the selected value, one after the other; None without any.
     ``convert`` holds the ``scale`` itself, unless steps come ``after`` it that may still change the number.
     ``threshold`` is the least confidence taken. ``readings`` are the names under which the confidences of what it reads
     are kept, ``fields`` the same in the reviewer's words. ``within`` is the lookup whose criterion it is.
@@ -60,6 +67,7 @@ class Column:
     selection: Selection | None = None
     fixed: Scalar = None
     before: tuple[Step, ...] = ()
+    shape: Apply | None = None
     after: tuple[Step, ...] = ()
     default: Scalar = None
     required: bool = False
@@ -75,46 +83,47 @@ class Column:
 
     def evaluate(self, scope: Scope, problems: list[Problem], trace: list[TraceStep] | None) -> Scalar:
         """Return the value to write, None for an empty one; what is wrong with it is added to ``problems``."""
+        if trace is not None:
+            return self._traced(scope, problems, trace)
         if self.selection is None:
-            if trace is not None:
-                trace.append(TraceStep(self._traced_as, scope.row, None, None, "constant", self.fixed))
             return self.fixed
-        selected: Any = None
-        found = len(problems)
-        result: Scalar = None
         try:
             selected = self.selection.select(scope.view)
-            result = self._made_of(selected, scope, problems)
-        except ValueProblemError as problem:
-            problems.append(self._problem(scope, problem.code, problem.message))
-        if trace is not None:
-            problem_found = problems[found] if len(problems) > found else None
-            transform = self.transform
-            trace.append(
-                TraceStep(self._traced_as, scope.row, self.selection.text, selected, transform, result, problem_found)
-            )
-        return result
-
-    def _made_of(self, selected: Any, scope: Scope, problems: list[Problem]) -> Scalar:
-        value = selected
-        for step in self.before:
-            if type(value) is str or self._goes_through(step, value):
-                value = step.apply(value, scope.view)
-        if value is None or is_empty(value):
-            if self.default is None and self.required:
-                message = f"{self._label(scope)} is empty, and it is needed. Fill it in review."
-                raise ValueProblemError(codes.REQUIRED_MISSING, message)
-            return self.default
-        if self.threshold and self.readings and scope.confidences:
-            self._check_confidence(selected, scope, problems)
-        try:
+            value = selected if self.shape is None else self.shape(selected, scope.view)
+            if is_empty(value):
+                return self._absent(scope)
+            if self.threshold and scope.confidences:
+                self._check_confidence(selected, scope, problems)
             result = self.convert(value)
+            return self._finished(result, scope) if self.after else result
         except ValueProblemError as problem:
             if problem.code == codes.UNKNOWN_OPTION and self.default is not None:
                 return self.default
-            raise
-        if not self.after:
-            return result
+            field = self._label(scope) if self.fields else None
+            problems.append(Problem(field, self.name, problem.code, problem.message))
+            return None
+
+    def _traced(self, scope: Scope, problems: list[Problem], trace: list[TraceStep]) -> Scalar:
+        found = len(problems)
+        result = self.evaluate(scope, problems, None)
+        problem = problems[found] if len(problems) > found else None
+        expression = selected = None
+        if self.selection is not None:
+            expression = self.selection.text
+            with suppress(ValueProblemError):
+                selected = self.selection.select(scope.view)
+        transform = "constant" if expression is None else self.transform
+        name = f"{self.within}.{self.name}" if self.within else self.name
+        trace.append(TraceStep(name, scope.row, expression, selected, transform, result, problem))
+        return result
+
+    def _absent(self, scope: Scope) -> Scalar:
+        if self.default is None and self.required:
+            message = f"{self._label(scope)} is empty, and it is needed. Fill it in review."
+            raise ValueProblemError(codes.REQUIRED_MISSING, message)
+        return self.default
+
+    def _finished(self, result: Scalar, scope: Scope) -> Scalar:
         for step in self.after:
             result = step.apply(result, scope.view)
         if self.scale is not None and isinstance(result, Decimal):
@@ -140,26 +149,14 @@ class Column:
         paths = self.selection.paths_used(scope.view) if self.selection is not None else ()
         value = selected
         for step in self.before:
-            if self._goes_through(step, value):
+            if step.takes(value, keeps_numbers=self.kind in NUMBER_KINDS):
                 paths = step.origin(value, scope.view, paths)
                 value = step.apply(value, scope.view)
         return list(dict.fromkeys(paths))
 
-    def _goes_through(self, step: Step, value: Any) -> bool:
-        """Tell whether a step is for this value: a number that is to stay one is left alone by the steps for text."""
-        return isinstance(value, str) or step.changes_numbers or self.kind not in NUMBER_KINDS
-
-    def _problem(self, scope: Scope, code: str, message: str) -> Problem:
-        field = self._label(scope) if self.fields else None
-        return Problem(field, self.name, code, message)
-
     def _label(self, scope: Scope) -> str:
         names = [f"{scope.prefix}.{name}" if scope.prefix else name for name in self.fields]
         return ", ".join(names) or "The value"
-
-    @property
-    def _traced_as(self) -> str:
-        return f"{self.within}.{self.name}" if self.within else self.name
 
     @property
     def transform(self) -> str:
@@ -214,6 +211,8 @@ def _is_below(confidence: Any, threshold: Decimal) -> bool:
 
 def row_key(value: Any) -> str | None:
     """Return a row's own key as text; None when it has none."""
+    if isinstance(value, str):
+        return value.strip() or None
     if is_empty(value) or isinstance(value, (dict, list, bool)):
         return None
     try:

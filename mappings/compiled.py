@@ -249,7 +249,7 @@ def _lines(
     for key, values in zip(_keys(lines.key, selected), selected, strict=True):
         item: LineItem | None = items.get(id(values))
         confidences: Mapping[str, Decimal] = item.confidences if item else {}
-        scope = Scope(values, confidences, f"{lines.prefix}[{key}]", key)
+        scope = Scope(values, confidences, lines.prefix, key)
         columns: dict[str, Scalar] = {column.name: column.evaluate(scope, problems, trace) for column in lines.columns}
         rows.append(LineRow(key, columns))
     return LinesPlan(lines.table, tuple(rows))
@@ -261,7 +261,10 @@ def _keys(selection: Selection, rows: list[Any]) -> list[str]:
     Its own; ``row-3``, by position, for one that has none; ``li_1-2`` for the second ``li_1``.
     """
     own = [_own_key(selection, row) for row in rows]
-    taken = {key for key in own if key is not None}
+    given = [key for key in own if key is not None]
+    taken = set(given)
+    if len(taken) == len(rows):
+        return given
     keys: list[str] = []
     seen: set[str] = set()
     for position, key in enumerate(own, 1):

@@ -57,8 +57,18 @@ class ExactParser(Parser):  # type: ignore[misc]
         return tree
 
 
+def few(rows: list[Any]) -> list[Any]:
+    """Return a list that stands in the document as it is. Raises ``ValueProblemError``, ``selection_too_large``.
+
+    What the rows hold is not counted: it is the document's own, and nothing was put together.
+    """
+    if len(rows) > MAX_OUTPUT_NODES:
+        raise _too_large()
+    return rows
+
+
 def bounded(value: Any) -> Any:
-    """Return a selected value. Raises ``ValueProblemError``, ``selection_too_large``, when it has too many nodes."""
+    """Return what an expression made. Raises ``ValueProblemError``, ``selection_too_large``: it has too many nodes."""
     if isinstance(value, (dict, list)):
         _count(value)
     return value

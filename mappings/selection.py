@@ -7,7 +7,7 @@ from typing import Any, Final, Protocol
 from jmespath.exceptions import JMESPathError, LexerError, ParseError
 
 from mappings import codes
-from mappings.interpreter import BoundedInterpreter, DecimalFunctions, ExactParser, bounded
+from mappings.interpreter import BoundedInterpreter, DecimalFunctions, ExactParser, bounded, few
 from mappings.values import ValueProblemError
 from mappings.yaml_findings import nearest
 
@@ -189,14 +189,17 @@ def _leading(children: list[Mapping[str, Any]]) -> Iterator[Path]:
 
 
 def _walker(path: Path) -> Select:
+    *leading, last = path
+
     def walk(view: Any) -> Any:
         value = view
         try:
-            for name in path:
+            for name in leading:
                 value = value.get(name)
+            value = value.get(last)
         except AttributeError:  # what is no object has nothing under a name
             return None
-        return bounded(value) if isinstance(value, (dict, list)) else value
+        return few(value) if type(value) is list else value
 
     return walk
 

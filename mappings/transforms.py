@@ -19,6 +19,7 @@ Convert = Callable[[Any], Scalar]
 
 NUMBER_KINDS: Final[frozenset[Kind]] = frozenset({"decimal", "money", "integer"})
 
+_TOO_LARGE: Final = 10**OUT_OF_RANGE
 _GUID: Final = re.compile(r"[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}")
 _BOOLEANS: Final[Mapping[str, bool]] = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 
@@ -53,6 +54,8 @@ def to_decimal(amounts: AmountFormat, scale: int | None, rounding: Rounding | No
     def convert(value: Any) -> Decimal:
         if type(value) is Decimal and is_plain(value, longest):
             return value or value.copy_abs()  # what follows comes to the same, in twice the time
+        if type(value) is int and -_TOO_LARGE < value < _TOO_LARGE:
+            return Decimal(value)
         number = number_of(value, amounts)
         return number if scale is None else fit_scale(number, scale, rounding)
 

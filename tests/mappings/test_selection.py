@@ -145,6 +145,13 @@ def test_more_than_ten_thousand_nodes_are_never_selected(expression):
     assert refused.value.code == "selection_too_large"
 
 
+def test_of_a_list_that_a_plain_path_names_the_rows_are_counted_and_not_their_cells():
+    rows = [{str(number): number for number in range(20)}] * MAX_OUTPUT_NODES
+    assert compile_selection("fields.rows").select({"fields": {"rows": rows}}) is rows
+    with pytest.raises(ValueProblemError):
+        compile_selection("fields.rows").select({"fields": {"rows": [*rows, {}]}})
+
+
 def test_a_small_expression_cannot_run_for_long():
     """Six nested filters over sixty rows would look at sixty to the sixth."""
     expression = "rows[?" * 6 + "length(@) > `0`" + "]" * 6

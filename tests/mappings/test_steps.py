@@ -3,12 +3,15 @@
 from decimal import Decimal
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from mappings.document import Document
 from mappings.findings import FindingsError
 from mappings.load import compile_mapping
 from mappings.plan import Rejection, WritePlan
-from mappings.steps import STEP_NAMES, StepError, parse_step
+from mappings.steps import STEP_NAMES, StepError, in_turn, parse_step
+from mappings.values import is_empty
 
 HEAD = "schema: invoice_v2\ndestination: dataverse\ntable: numora_invoice\n"
 FIELDS = {"a": " Ab  c1 ", "b": "B", "empty": " ", "n": Decimal("-1234.50"), "code": "42", "list": ["x"]}
@@ -238,3 +241,27 @@ def test_every_step_of_the_list_is_known_to_the_parser():
         with pytest.raises(StepError) as refused:
             parse_step(f"{name}(1, 2, 3, 4, 'unbalanced)", None)
         assert refused.value.code == "bad_step"
+
+
+steps_for_text = st.sampled_from(
+    ["strip", "squeeze", "upper", "digits", "truncate(3)", "replace(a, b)", "remove(a)", "pad_left(4)", "empty_if(ab)"]
+)
+values = st.one_of(
+    st.text("aAbB 1\t", max_size=8),
+    st.integers(),
+    st.booleans(),
+    st.none(),
+    st.just([]),
+    st.decimals(-1000, 1000, places=2),
+)
+
+
+@given(st.lists(steps_for_text, min_size=1, max_size=4), values, st.booleans())
+def test_steps_in_turn_come_to_what_each_of_them_does(texts, value, keeps_numbers):
+    steps = [parse_step(text, None) for text in texts]
+    expected = value
+    for step in steps:
+        if isinstance(expected, str) or not keeps_numbers:
+            expected = step.apply(expected, {})
+    made = in_turn(steps, keeps_numbers=keeps_numbers)(value, {})
+    assert made == expected or (is_empty(made) and is_empty(expected))
