@@ -1,6 +1,6 @@
 """The ids of the rows that we write, decided before anything is sent and the same on every try."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from hashlib import sha1, sha256
 from uuid import UUID
 
@@ -18,32 +18,50 @@ _VARIANT = dict(zip("0123456789abcdef", "89ab" * 4, strict=True))
 """The digit that says how the UUID is laid out, by the one that was hashed in its place."""
 
 
-def _uuid5(parts: Sequence[str]) -> str:
-    """Return ``uuid5(NAMESPACE, joined parts)`` as text, in a third of the time: every line of a document has one."""
-    hashed = _NAMESPACE_HASHED.copy()
-    hashed.update(_joined(parts).encode())
-    digits = hashed.hexdigest()
-    return f"{digits[:8]}-{digits[8:12]}-5{digits[13:16]}-{_VARIANT[digits[16]]}{digits[17:20]}-{digits[20:32]}"
+def _uuids(leading: Sequence[str], last: Iterable[str]) -> list[str]:
+    """Return ``uuid5(NAMESPACE, joined parts)`` as text for each of the ``last`` parts.
+
+    It takes a third of the standard library's time, less for further ones, and every line of a document has one.
+    """
+    begun = _NAMESPACE_HASHED.copy()
+    begun.update(_joined(leading).encode())
+    ids: list[str] = []
+    for part in last:
+        hashed = begun.copy()
+        hashed.update(_part(part).encode())
+        digits = hashed.hexdigest()
+        ids.append(
+            f"{digits[:8]}-{digits[8:12]}-5{digits[13:16]}-{_VARIANT[digits[16]]}{digits[17:20]}-{digits[20:32]}"
+        )
+    return ids
+
+
+def _uuid5(*parts: str) -> str:
+    return _uuids(parts[:-1], parts[-1:])[0]
 
 
 def _joined(parts: Sequence[str]) -> str:
     """Join parts so that no two different sequences give the same text: each is preceded by its length."""
-    return "".join([f"{len(part)}:{part}" for part in parts])
+    return "".join([_part(part) for part in parts])
+
+
+def _part(part: str) -> str:
+    return f"{len(part)}:{part}"
 
 
 def row_id(key: DocumentKey) -> str:
     """Return the primary key of a document's row."""
-    return _uuid5(("document", key.tenant, key.document_id))
+    return _uuid5("document", key.tenant, key.document_id)
 
 
-def line_id(key: DocumentKey, line: str) -> str:
-    """Return the primary key of one line, ``line`` being its stable id inside the document."""
-    return _uuid5(("line", key.tenant, key.document_id, line))
+def line_ids(key: DocumentKey, lines: Iterable[str]) -> list[str]:
+    """Return the primary keys of lines, each given by its stable id inside the document."""
+    return _uuids(("line", key.tenant, key.document_id), lines)
 
 
 def note_id(key: DocumentKey, attachment: str) -> str:
     """Return the primary key of the note that holds one attachment of the document."""
-    return _uuid5(("note", key.tenant, key.document_id, attachment))
+    return _uuid5("note", key.tenant, key.document_id, attachment)
 
 
 def lookup_row_id(org_url: str, table: str, criteria: Sequence[tuple[str, str]]) -> str:
@@ -54,7 +72,7 @@ def lookup_row_id(org_url: str, table: str, criteria: Sequence[tuple[str, str]])
     parts = ["lookup", org_url.lower(), table]
     for column, value in sorted(criteria):
         parts += (column, value.strip().casefold())
-    return _uuid5(parts)
+    return _uuid5(*parts)
 
 
 def digest(key: DocumentKey, length: int | None = None) -> str:

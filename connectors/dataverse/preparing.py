@@ -4,12 +4,12 @@ import asyncio
 from collections.abc import Mapping, Sequence
 
 from connectors.dataverse.catalog import Catalog, UnknownTableError
-from connectors.dataverse.keys import SHORTEST_DIGEST, digest, line_id, row_id
+from connectors.dataverse.keys import SHORTEST_DIGEST, digest, line_ids, row_id
 from connectors.dataverse.lookups import Lookups, ResolvedLookup
 from connectors.dataverse.metadata import Relationship, Table
 from connectors.dataverse.naming import line_field
 from connectors.dataverse.prepared import Binding, PreparedLine, PreparedLines, PreparedRow
-from connectors.dataverse.values import DoesNotFitError, Json, encode
+from connectors.dataverse.values import DoesNotFitError, Json, encode_columns
 from connectors.outcome import BlockedError, OutcomeError, RejectedError
 from connectors.ports import DocumentKey, FoundRow, RequestLog
 from mappings.plan import LinesPlan, LookupPlan, Problem, Scalar, WritePlan
@@ -144,15 +144,12 @@ def _bound(
 def _columns(
     table: Table, values: Mapping[str, Scalar], sources: Mapping[str, str], problems: list[Problem]
 ) -> dict[str, Json]:
-    columns: dict[str, Json] = {}
-    for name, value in values.items():
-        try:
-            columns[name] = encode(table.attributes[name], value)
-        except DoesNotFitError as error:
-            source = sources.get(name)
-            problems.append(Problem(source, name, error.code, f"{source or name} {error.message}."))
-        except KeyError:
-            raise _unknown_column(table, name) from None
+    faults: list[tuple[str, DoesNotFitError]] = []
+    try:
+        columns = encode_columns(table.attributes, values, faults)
+    except KeyError as error:
+        raise _unknown_column(table, error.args[0]) from None
+    problems += [_misfit(name, sources.get(name), error) for name, error in faults]
     return columns
 
 
@@ -175,19 +172,20 @@ def _lines(
             )
         )
     rows: list[PreparedLine] = []
-    attributes = line_table.attributes
-    for row in plan.rows:
-        columns: dict[str, Json] = {}
-        for name, value in row.columns.items():
-            try:
-                columns[name] = encode(attributes[name], value)
-            except DoesNotFitError as error:
-                source = line_field(sources.get(f"{plan.table}.{name}"), row.key)
-                problems.append(Problem(source, name, error.code, f"{source or name} {error.message}."))
-            except KeyError:
-                raise _unknown_column(line_table, name) from None
-        rows.append(PreparedLine(row.key, line_id(key, row.key), columns))
+    for row, id_ in zip(plan.rows, line_ids(key, [row.key for row in plan.rows]), strict=True):
+        faults: list[tuple[str, DoesNotFitError]] = []
+        try:
+            rows.append(PreparedLine(row.key, id_, encode_columns(line_table.attributes, row.columns, faults)))
+        except KeyError as error:
+            raise _unknown_column(line_table, error.args[0]) from None
+        for name, fault in faults:
+            source = line_field(sources.get(f"{plan.table}.{name}"), row.key)
+            problems.append(_misfit(name, source, fault))
     return PreparedLines(line_table, relationship, tuple(rows))
+
+
+def _misfit(column: str, source: str | None, error: DoesNotFitError) -> Problem:
+    return Problem(source, column, error.code, f"{source or column} {error.message}.")
 
 
 def lines_relationship(table: Table, line_table: Table) -> Relationship:

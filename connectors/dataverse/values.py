@@ -29,12 +29,27 @@ def encode(attribute: Attribute, value: Scalar) -> Json:
 
     What the target would round, cut or shift is refused, since it does so without a word.
     """
-    if value is None:
-        return None
-    encoder = _ENCODERS.get(attribute.kind)
-    if encoder is None:
-        raise DoesNotFitError("wrong_type", f"a column of the kind {attribute.kind.value} cannot be written as a value")
-    return encoder(attribute, value)
+    return None if value is None else _ENCODERS[attribute.kind](attribute, value)
+
+
+def encode_columns(
+    attributes: Mapping[str, Attribute], values: Mapping[str, Scalar], faults: list[tuple[str, DoesNotFitError]]
+) -> dict[str, Json]:
+    """Return the values of a row as they stand in the JSON body, by column; add what does not fit to ``faults``.
+
+    Raises ``KeyError`` with the name of a column that there is not.
+    """
+    columns: dict[str, Json] = {}
+    for name, value in values.items():
+        attribute = attributes[name]
+        if value is None:
+            columns[name] = None
+            continue
+        try:
+            columns[name] = _ENCODERS[attribute.kind](attribute, value)
+        except DoesNotFitError as error:
+            faults.append((name, error))
+    return columns
 
 
 def same(planned: Json, current: Any, kind: Kind = Kind.UNTOLD) -> bool:
@@ -152,10 +167,10 @@ def _whole(attribute: Attribute, value: Scalar) -> Json:
 
 
 def _number(attribute: Attribute, value: Scalar) -> Json:
-    if isinstance(value, bool) or not isinstance(value, (int, Decimal)):
+    if not isinstance(value, Decimal):
+        if isinstance(value, int) and not isinstance(value, bool):
+            return _whole(attribute, value)
         raise DoesNotFitError("wrong_type", f"is {plain_text(value)!r}, and Dynamics holds a number")
-    if isinstance(value, int):
-        return _whole(attribute, value)
     precision = attribute.limits.precision
     text = str(value)
     if "E" not in text and (precision is None or len(text.partition(".")[2]) <= precision) and value.is_finite():
@@ -256,6 +271,10 @@ def _guid(_: Attribute, value: Scalar) -> Json:
         raise DoesNotFitError("wrong_type", f"is {plain_text(value)!r}, and Dynamics holds a GUID") from None
 
 
+def _unwritable(attribute: Attribute, _: Scalar) -> Json:
+    raise DoesNotFitError("wrong_type", f"a column of the kind {attribute.kind.value} cannot be written as a value")
+
+
 def _untold(attribute: Attribute, value: Scalar) -> Json:
     """Write a value in the form of its own kind: the target does not tell the column's."""
     if isinstance(value, date):
@@ -268,6 +287,7 @@ def _untold(attribute: Attribute, value: Scalar) -> Json:
 
 
 _ENCODERS: Mapping[Kind, Callable[[Attribute, Scalar], Json]] = {
+    **dict.fromkeys(Kind, _unwritable),
     Kind.STRING: _text,
     Kind.MEMO: _text,
     Kind.INTEGER: _whole,

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from connectors.dataverse.keys import digest, line_id, lookup_row_id, note_id, row_id
+from connectors.dataverse.keys import digest, line_ids, lookup_row_id, note_id, row_id
 from connectors.ports import DocumentKey
 
 parts = st.text(max_size=12)
@@ -15,7 +15,7 @@ parts = st.text(max_size=12)
 def test_the_id_of_a_document_never_changes() -> None:
     """A version that derives other ids would write every document a second time."""
     assert row_id(DocumentKey("acme", "doc-1")) == "7869c53c-0747-5010-8853-a5d5c767a97e"
-    assert line_id(DocumentKey("acme", "doc-1"), "li_1") == "108f2fdf-d153-5b85-92f9-0df6c017407d"
+    assert line_ids(DocumentKey("acme", "doc-1"), ["li_1"]) == ["108f2fdf-d153-5b85-92f9-0df6c017407d"]
     assert digest(DocumentKey("acme", "doc-1"), 32) == "9e6845fcc23771f6c4675ec2a8432868"
 
 
@@ -30,7 +30,7 @@ def test_no_two_documents_share_an_id(tenant: str, document: str, other_tenant: 
 @given(parts, parts, parts)
 def test_a_line_a_note_and_a_document_never_share_an_id(tenant: str, document: str, inner: str) -> None:
     key = DocumentKey(tenant, document)
-    assert len({row_id(key), line_id(key, inner), note_id(key, inner)}) == 3
+    assert len({row_id(key), *line_ids(key, [inner]), note_id(key, inner)}) == 3
 
 
 def test_the_alternate_key_is_plain_lower_case_hex() -> None:
