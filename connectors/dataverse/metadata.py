@@ -145,12 +145,17 @@ class Table:
         """
         if name == "ownerid" and target in {"systemuser", "team"} and self._may_have_owner():
             return (Relationship(self.name, "ownerid", target, "ownerid", None),)
-        fitting = tuple(one for one in self.many_to_one if one.referenced == target and one.navigation is not None)
-        exact = tuple(one for one in fitting if one.navigation == name)
-        # A column's name that is the property's in another case is a slip, which the server would refuse.
-        return exact or tuple(
-            one for one in fitting if one.attribute == name and (one.navigation or "").lower() != name.lower()
-        )
+        exact: list[Relationship] = []
+        by_column: list[Relationship] = []
+        for one in self.many_to_one:
+            if one.referenced != target or one.navigation is None:
+                continue
+            if one.navigation == name:
+                exact.append(one)
+            # A column's name that is the property's in another case is a slip, which the server would refuse.
+            elif one.attribute == name and one.navigation.lower() != name.lower():
+                by_column.append(one)
+        return tuple(exact or by_column)
 
     def key_fault(self, column: str) -> tuple[str, str] | None:
         """Return why ``column`` is no key that rows can be found and held apart by: a code and a sentence, or None.
