@@ -2,7 +2,6 @@
 
 import sqlite3
 from collections.abc import Iterable
-from typing import Any
 
 import msgspec
 
@@ -42,12 +41,8 @@ SET token = token + 1,
 WHERE seq IN (SELECT value FROM json_each(:seqs))
 """
 
-_CALLBACK = DELIVERY_COLUMNS.index("callback")
-_IN_JSON = ("seq", *DELIVERY_COLUMNS[:_CALLBACK], "hex(callback)", *DELIVERY_COLUMNS[_CALLBACK + 1 :])
-
-# All of them in one row of JSON: for each row, sqlite3 gives the interpreter away and has to get it back.
 SELECT_CLAIMED = f"""
-SELECT json_group_array(json_array({", ".join(_IN_JSON)})) FROM deliveries
+SELECT seq, {", ".join(DELIVERY_COLUMNS)} FROM deliveries
 WHERE seq IN (SELECT value FROM json_each(:seqs))
 """
 
@@ -77,16 +72,12 @@ WHERE seq IN (SELECT seq FROM deliveries WHERE ready_at IS NOT NULL AND lease_un
 END_POLL_LEASES = "UPDATE polls SET lease_until = NULL WHERE lease_until IS NOT NULL"
 
 
-_decode = msgspec.json.Decoder(list[list[int | str | None]]).decode
-
-
 def ready_statement(only: ClaimFilter) -> str:
-    """Return the query for what can be claimed: sequence number and document, oldest due first, as one row of JSON."""
+    """Return the query for what can be claimed: sequence number and document, oldest due first."""
     steps = [f"= '{step.value}'" for step in sorted(only.steps)] or _EVERY_STEP
     filters = (_EXCEPT_SCHEMAS if only.except_schemas else "") + (_EXCEPT_IDS if only.except_ids else "")
     ready = "UNION ALL".join(_READY_IN_STEP.format(step=step, filters=filters) for step in steps)
-    oldest_first = f"SELECT seq, document_id FROM ({ready}) ORDER BY ready_at, seq LIMIT :limit"
-    return f"SELECT json_group_array(json_array(seq, document_id)) FROM ({oldest_first})"
+    return f"SELECT seq, document_id FROM ({ready}) ORDER BY ready_at, seq LIMIT :limit"
 
 
 def claim(
@@ -97,7 +88,7 @@ def claim(
     wanted = {"tenant": tenant, "now": now, "schemas": _json(only.except_schemas), "ids": _json(only.except_ids)}
     claimed: list[tuple[int, Delivery]] = []
     while len(claimed) < limit:
-        ready = _only_row(connection, statement, {**wanted, "limit": limit - len(claimed)})
+        ready = connection.execute(statement, {**wanted, "limit": limit - len(claimed)}).fetchall()
         if not ready:
             break
         first_of_document: dict[str, int] = {}
@@ -105,23 +96,14 @@ def claim(
             first_of_document.setdefault(document_id, seq)
         taking = {"lease_until": lease_until, "now": now, "seqs": _json(first_of_document.values())}
         connection.execute(CLAIM, taking)
-        taken = {seq: _claimed(row) for seq, *row in _only_row(connection, SELECT_CLAIMED, {"seqs": taking["seqs"]})}
+        rows = connection.execute(SELECT_CLAIMED, {"seqs": taking["seqs"]}).fetchall()
+        taken = {seq: to_delivery(row) for seq, *row in rows}
         connection.execute(FENCE_SIBLINGS, {"tenant": tenant, "seqs": taking["seqs"]})
         claimed += [(seq, taken[seq]) for seq in first_of_document.values()]
         if len(first_of_document) == len(ready):
             break
         # A sibling took a place in vain; now that it has to wait, the next one in line gets the place.
     return claimed
-
-
-def _only_row(connection: sqlite3.Connection, statement: str, values: dict[str, object]) -> list[list[Any]]:
-    (rows,) = connection.execute(statement, values).fetchone()
-    return _decode(rows)
-
-
-def _claimed(row: list[Any]) -> Delivery:
-    row[_CALLBACK] = bytes.fromhex(row[_CALLBACK]) or None
-    return to_delivery(row)
 
 
 def next_due(connection: sqlite3.Connection, tenant: str, now: Millis) -> Millis | None:

@@ -8,12 +8,14 @@ from bridge.delivery.model import Delivery, Millis, Step, Trigger
 from bridge.events.model import Endpoint
 from bridge.ledger.arrivals import arrival, asked_for, listed, retried
 from bridge.ledger.protocol import Intake, PollLease
-from bridge.ledger.sqlite.bulk import chunks, placeholders
 from bridge.ledger.sqlite.endpoints import wait_for_rest
 from bridge.ledger.sqlite.polls import move_cursor
 from bridge.ledger.sqlite.rows import DELIVERY_COLUMNS, STATE_COLUMNS, encode_listing, state_values, to_delivery
 from bridge.ledger.sqlite.saving import insert_delivery
 from connectors.ports import Listing
+
+_AT_ONCE = 100
+"""Documents that one statement asks for, at most."""
 
 
 @cache
@@ -22,10 +24,9 @@ def find_newest(documents: int) -> str:
 
     Asked by itself: most documents that are listed are new, and a whole row is only read of those that are not.
     """
-    ids = placeholders(documents, 1)
     return (
         "SELECT document_id, max(seq) FROM deliveries "
-        f"WHERE tenant = ? AND document_id IN {ids} GROUP BY tenant, document_id"
+        f"WHERE tenant = ? AND document_id IN ({', '.join('?' * documents)}) GROUP BY tenant, document_id"
     )
 
 
@@ -106,8 +107,9 @@ def select_newest(connection: sqlite3.Connection, tenant: str, document_id: str)
 def _newest(connection: sqlite3.Connection, tenant: str, document_ids: Sequence[str]) -> dict[str, int]:
     """Return the number of each document's newest delivery; documents that have none are left out."""
     found: dict[str, int] = {}
-    for chunk in chunks(document_ids):
-        found.update(connection.execute(find_newest(len(chunk)), (tenant, *chunk)).fetchall())
+    for start in range(0, len(document_ids), _AT_ONCE):
+        asked = document_ids[start : start + _AT_ONCE]
+        found.update(connection.execute(find_newest(len(asked)), (tenant, *asked)).fetchall())
     return found
 
 

@@ -2,11 +2,9 @@
 
 import sqlite3
 from collections.abc import Sequence
-from functools import cache
 
 from bridge.delivery.model import UNDER_WAY, Delivery, State
 from bridge.ledger.protocol import LeaseLostError, Save
-from bridge.ledger.sqlite.bulk import execute_rows, placeholders
 from bridge.ledger.sqlite.messages import tell
 from bridge.ledger.sqlite.rows import (
     ATTEMPT_COLUMNS,
@@ -21,12 +19,11 @@ from bridge.ledger.sqlite.rows import (
 )
 
 
-@cache
-def insert_deliveries(rows: int) -> str:
-    """Return the statement that inserts so many deliveries."""
-    values = placeholders(len(DELIVERY_COLUMNS), rows)
-    return f"INSERT INTO deliveries ({', '.join(DELIVERY_COLUMNS)}) VALUES {values}"
+def _inserting(table: str, columns: Sequence[str]) -> str:
+    return f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({', '.join('?' * len(columns))})"
 
+
+INSERT_DELIVERY = _inserting("deliveries", DELIVERY_COLUMNS)
 
 # What a column keeps of the row that is stored; `{again}` and so on are the values of the copy that is saved. Within an
 # UPDATE a column of the table is its value before it. While a delivery is under way, `again` survives a copy that does
@@ -46,19 +43,15 @@ _SAVED = ("seq", "id", "token", *STATE_COLUMNS)
 """The values that a save binds: the row that it is for, and the token that it holds, then what it stores."""
 
 
-@cache
-def update_deliveries(rows: int) -> str:
-    """Return the statement that stores so many deliveries; it changes only those whose token is the current one."""
-    if rows == 1:  # by far the cheaper form for one
-        value = {column: f"?{number}" for number, column in enumerate(_SAVED, 1)}
-        source = ""
-    else:
-        value = {column: f"saved.column{number}" for number, column in enumerate(_SAVED, 1)}
-        source = f" FROM (VALUES {placeholders(len(_SAVED), rows)}) AS saved"
+def _updating() -> str:
+    value = {column: f"?{number}" for number, column in enumerate(_SAVED, 1)}
     changes = ", ".join(f"{column} = {_KEPT.get(column, f'{{{column}}}').format(**value)}" for column in STATE_COLUMNS)
-    held = " AND ".join(f"deliveries.{column} = {value[column]}" for column in ("seq", "id", "token"))
-    return f"UPDATE deliveries SET {changes}{source} WHERE {held}"
+    held = " AND ".join(f"{column} = {value[column]}" for column in ("seq", "id", "token"))
+    return f"UPDATE deliveries SET {changes} WHERE {held}"
 
+
+UPDATE_DELIVERY = _updating()
+"""Stores a delivery if the token is the current one, and changes nothing otherwise."""
 
 SELECT_SEQ = "SELECT seq FROM deliveries WHERE id = ?"
 
@@ -67,26 +60,18 @@ SELECT_HELD = "SELECT again, listing, seen_at FROM deliveries WHERE id = ? AND t
 CLEAR_AGAIN = "UPDATE deliveries SET again = 0 WHERE id = ?"
 
 
-@cache
-def insert_attempts(rows: int) -> str:
-    """Return the statement that inserts so many attempts, each with its delivery's number."""
-    values = placeholders(1 + len(ATTEMPT_COLUMNS), rows)
-    return f"INSERT INTO attempts (delivery, {', '.join(ATTEMPT_COLUMNS)}) VALUES {values}"
+INSERT_ATTEMPT = _inserting("attempts", ("delivery", *ATTEMPT_COLUMNS))
 
-
-@cache
-def put_requests(rows: int) -> str:
-    """Return the statement that stores so many requests, each with its delivery's number, new or known."""
-    columns, values = ", ".join(REQUEST_COLUMNS), placeholders(1 + len(REQUEST_COLUMNS), rows)
-    changes = ", ".join(f"{column} = excluded.{column}" for column in REQUEST_COLUMNS if column != "id")
-    return (
-        f"INSERT INTO requests (delivery, {columns}) VALUES {values} ON CONFLICT (delivery, id) DO UPDATE SET {changes}"
-    )
+PUT_REQUEST = (
+    f"{_inserting('requests', ('delivery', *REQUEST_COLUMNS))} ON CONFLICT (delivery, id) DO UPDATE SET "
+    + ", ".join(f"{column} = excluded.{column}" for column in REQUEST_COLUMNS if column != "id")
+)
+"""Stores a request, new or known."""
 
 
 def insert_delivery(connection: sqlite3.Connection, *deliveries: Delivery) -> None:
     """Insert deliveries as they are given; each is its document's newest from now on."""
-    execute_rows(connection, insert_deliveries, [identity_values(one) + state_values(one) for one in deliveries])
+    connection.executemany(INSERT_DELIVERY, [identity_values(one) + state_values(one) for one in deliveries])
 
 
 class Saving:
@@ -149,14 +134,14 @@ _Numbered = Sequence[tuple[int | None, Saving]]
 def _store(connection: sqlite3.Connection, savings: _Numbered) -> int:
     """Store the deliveries; return how many of them were still ours."""
     rows = [(number, one.delivery.id, one.delivery.token, *one.values) for number, one in savings]
-    return execute_rows(connection, update_deliveries, rows)
+    return connection.executemany(UPDATE_DELIVERY, rows).rowcount
 
 
 def _store_parts(connection: sqlite3.Connection, savings: _Numbered) -> None:
     attempts = [(number, *one.attempt) for number, one in savings if one.attempt is not None]
-    execute_rows(connection, insert_attempts, attempts)
+    connection.executemany(INSERT_ATTEMPT, attempts)
     requests = [(number, *request) for number, one in savings for request in one.requests]
-    execute_rows(connection, put_requests, requests)
+    connection.executemany(PUT_REQUEST, requests)
 
 
 def _kept(delivery: Delivery, successor: Delivery | None) -> Delivery:

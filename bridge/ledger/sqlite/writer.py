@@ -21,7 +21,7 @@ It may be run twice, the first run rolled back. When it raises a ``LedgerError``
 
 
 class JointChange(Protocol):
-    """A change that can be made together with others of its class, which takes fewer statements."""
+    """A change that can be made together with others of its class, which takes fewer calls."""
 
     @property
     def joins(self) -> bool:
