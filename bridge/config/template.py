@@ -18,16 +18,23 @@ TEMPLATE_FILES = {
 def write_template(folder: Path) -> list[Path]:
     """Write the files into ``folder``, which is made if need be, and return them.
 
-    Raises ``FindingsError`` with code ``file_exists``, and writes nothing, when one of them is there already.
+    Raises ``FindingsError`` with code ``file_exists``, and writes nothing, when one of them is there already, or a file
+    stands where a folder has to be.
     """
     targets = {folder / name: source for name, source in TEMPLATE_FILES.items()}
-    there = tuple(
+    in_the_way = dict.fromkeys(over for target in targets for over in target.parents if over.exists())
+    there = [
+        Finding("file_exists", "This is no folder. Choose another name; nothing was written.", shown(over))
+        for over in in_the_way
+        if not over.is_dir()
+    ]
+    there += [
         Finding("file_exists", "This is there already. Choose an empty folder; nothing was written.", shown(target))
         for target in targets
         if target.exists() or target.is_symlink()
-    )
+    ]
     if there:
-        raise FindingsError(there)
+        raise FindingsError(tuple(there))
     packaged = files("bridge.config") / "templates"
     for target, source in targets.items():
         target.parent.mkdir(parents=True, exist_ok=True)

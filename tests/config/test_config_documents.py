@@ -74,6 +74,19 @@ def test_what_is_there_is_never_written_over(tmp_path):
     assert not (tmp_path / "tenants").exists()
 
 
+@pytest.mark.parametrize("name", ["taken", "taken/config", "."])
+def test_a_file_where_a_folder_has_to_be_is_told_and_left_alone(tmp_path, name):
+    (tmp_path / "taken").write_text("mine")
+    (tmp_path / "tenants").write_text("mine")
+    with pytest.raises(FindingsError) as caught:
+        write_template(tmp_path / name)
+    blocking = "tenants" if name == "." else "taken"
+    assert [(finding.code, finding.file) for finding in caught.value.findings] == [
+        ("file_exists", str(tmp_path / blocking))
+    ]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["taken", "tenants"]
+
+
 def test_the_template_names_every_key_of_the_bridge_file(tmp_path):
     """A key behind a # stands there with its default, ready to be changed."""
     write_template(tmp_path)

@@ -59,7 +59,6 @@ SELECT_HELD = "SELECT again, listing, seen_at FROM deliveries WHERE id = ? AND t
 
 CLEAR_AGAIN = "UPDATE deliveries SET again = 0 WHERE id = ?"
 
-
 INSERT_ATTEMPT = _inserting("attempts", ("delivery", *ATTEMPT_COLUMNS))
 
 PUT_REQUEST = (
