@@ -5,33 +5,24 @@ flight for each identity, whoever waits for it.
 """
 
 import asyncio
-import ssl
 import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from datetime import UTC, datetime
-from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
-from connectors.http import parse_retry_after, tls_context
+from connectors.entra.transport import Transport
 from connectors.outcome import BlockedError, OutcomeError, ThrottledError, TransientError
 from connectors.pacing import Pace
-
-if TYPE_CHECKING:
-    import requests
 
 PUBLIC_CLOUD = "https://login.microsoftonline.com"
 
 REFRESH_AHEAD = 300.0
 """Seconds before its end at which a token is renewed in the background."""
-
-_TIMEOUT = (5.0, 15.0)
-"""Seconds: for the connection, for each read."""
 
 _REFUSED_REFRESH_PAUSE = 15.0
 """Seconds without a further try after a renewal in the background failed while the token is still good."""
@@ -71,7 +62,7 @@ class ClientSecretTokens:
         self._scope = scope
         self._monotonic = monotonic
         self._pace = pace or Pace(monotonic=monotonic)
-        self._http = _Transport(ca_file)
+        self._http = Transport(ca_file)
         self._application: Any = None
         self._token: str | None = None
         self._expires_at = 0.0
@@ -214,58 +205,6 @@ class ClientSecretTokens:
             self._pace.pause(retry_after)
         answered = "did not answer" if status is None else f"answered with {status}"
         return TransientError("token_unreachable", f"{self._authority} {answered}: {reason}.", retry_after=retry_after)
-
-
-class _Transport:
-    """The HTTP client that MSAL is given: bounded in time, and it remembers how the last exchange ended."""
-
-    def __init__(self, ca_file: Path | None) -> None:
-        self._ca_file = ca_file
-        self.answers: dict[str, Any] = {}
-        self.last_status: int | None = None
-        self.retry_after: float | None = None
-
-    def get(self, url: str, *, params: Any = None, headers: Any = None, **ignored: Any) -> Any:
-        return self._exchange("GET", url, params=params, headers=headers)
-
-    def post(self, url: str, *, params: Any = None, data: Any = None, headers: Any = None, **ignored: Any) -> Any:
-        return self._exchange("POST", url, params=params, data=data, headers=headers)
-
-    def close(self) -> None:
-        """Do nothing: no connection outlives its exchange, since a token is asked for once an hour."""
-
-    def _exchange(self, method: str, url: str, **what: Any) -> Any:
-        self.last_status = None
-        with self._open() as session:
-            response = session.request(method, url, timeout=_TIMEOUT, allow_redirects=False, **what)
-        self.last_status = response.status_code
-        header = response.headers.get("Retry-After")
-        self.retry_after = None if header is None else parse_retry_after(header, datetime.now(UTC))
-        return response
-
-    def _open(self) -> "requests.Session":
-        """Open the same way out as every other call has: no proxy, certificates or credentials of the environment."""
-        import requests  # noqa: PLC0415 - it came with MSAL
-        from requests.adapters import HTTPAdapter  # noqa: PLC0415 - the same
-
-        class Trusting(HTTPAdapter):
-            def cert_verify(self, conn: Any, url: str, verify: object, cert: object) -> None:
-                """Leave it to the context; ``requests`` would read all its own certificates into it each time."""
-                conn.cert_reqs = "CERT_REQUIRED"
-
-        session = requests.Session()
-        session.trust_env = False
-        session.headers["Connection"] = "close"
-        trusting = Trusting()
-        trusting.init_poolmanager(1, 1, ssl_context=_trusted(self._ca_file))
-        session.mount("https://", trusting)
-        return session
-
-
-@lru_cache(maxsize=4)
-def _trusted(ca_file: Path | None) -> ssl.SSLContext:
-    """Return the certificates that are trusted: read once for all logins, since a hundred copies would fill memory."""
-    return tls_context(ca_file)
 
 
 async def _in_thread(call: Callable[[], T]) -> T:

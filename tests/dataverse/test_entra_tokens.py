@@ -5,10 +5,12 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
 import pytest
+from aiohttp import web
 from pydantic import SecretStr
 
 from connectors.entra.sandbox import EntraSandbox
-from connectors.entra.tokens import ClientSecretTokens, _trusted, authority_url
+from connectors.entra.tokens import ClientSecretTokens, authority_url
+from connectors.entra.transport import NotUnderstoodError, trusted, understood
 from connectors.outcome import BlockedError, OutcomeError, ThrottledError, TransientError
 from connectors.sandbox.authority import SandboxAuthority
 
@@ -25,9 +27,9 @@ Make = Callable[..., ClientSecretTokens]
 def system_trusts_the_sandbox(authority: SandboxAuthority, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Have the sandbox's authority stand among those of the system, as they are read at the start of a process."""
     monkeypatch.setenv("SSL_CERT_FILE", str(authority.ca_file))
-    _trusted.cache_clear()
+    trusted.cache_clear()
     yield
-    _trusted.cache_clear()
+    trusted.cache_clear()
 
 
 @pytest.fixture
@@ -167,6 +169,43 @@ async def test_whatever_happens_on_the_way_to_entra_may_go_well_later(
     assert isinstance(error, TransientError), error
     entra.faults.clear()
     assert await tokens.token()
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 429])
+@pytest.mark.parametrize(
+    "error", [{"code": "rate_limited", "message": "Slow down."}, ["a"], 7, None, "two\r\nlines", "zu früh", "x" * 5000]
+)
+async def test_an_error_of_any_form_is_told_and_got_over(
+    make: Make, entra: EntraSandbox, clock: Any, monkeypatch: pytest.MonkeyPatch, status: int, error: Any
+) -> None:
+    """Something between us and Entra may answer in its place, and MSAL takes an error with it into later requests."""
+    monkeypatch.setattr(entra, "refusal", lambda *_: web.json_response({"error": error}, status=status))
+    entra.faults.add("status_before", status=status, path="oauth2/v2.0/token")
+    tokens = make()
+    for _ in range(3):
+        outcome = await outcome_of(tokens)
+        assert isinstance(outcome, ThrottledError if status == 429 else BlockedError), outcome
+        clock.now += 1000
+    entra.faults.clear()
+    assert await tokens.token()
+
+
+async def test_half_an_answer_leaves_no_part_of_a_token_in_the_log(
+    make: Make, entra: EntraSandbox, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    half = '{"token_type":"Bearer","expires_in":3599,"access_token":"made-up.token"'
+    monkeypatch.setattr(entra, "refusal", lambda *_: web.Response(text=half, content_type="application/json"))
+    entra.faults.add("status_before", status=500, path="oauth2/v2.0/token")
+    with caplog.at_level("DEBUG"):
+        error = await outcome_of(make())
+    assert isinstance(error, TransientError)
+    assert "made-up.token" not in caplog.text + error.message
+
+
+@pytest.mark.parametrize("body", [b"", b"<html>", b"[]", b"null", b'"text"', b"\xff", b"[" * 100_000])
+def test_what_is_no_json_object_is_not_handed_on(body: bytes) -> None:
+    with pytest.raises(NotUnderstoodError):
+        understood(body)
 
 
 async def test_entra_is_left_alone_for_as_long_as_it_asks(make: Make, entra: EntraSandbox, clock: Any) -> None:
