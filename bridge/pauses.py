@@ -12,15 +12,12 @@ from bridge.ledger.protocol import Ledger, LedgerError, Pause
 log = logging.getLogger(__name__)
 
 
-class Pauses:
-    """Implements ``connectors.pacing.PauseMemory`` on a ledger, of which ``known`` was read."""
+class KnownPauses:
+    """Implements ``connectors.pacing.PauseMemory`` on pauses that were read; it keeps no further ones."""
 
-    def __init__(self, ledger: Ledger, clock: Callable[[], Millis], known: Iterable[Pause]) -> None:
-        self._ledger = ledger
+    def __init__(self, clock: Callable[[], Millis], known: Iterable[Pause]) -> None:
         self._clock = clock
         self._known = {pause.identity: pause for pause in known}
-        self._unsaved: dict[str, Pause] = {}
-        self._saving: asyncio.Task[None] | None = None
 
     def left(self, identity: str) -> float:
         """See ``PauseMemory.left``. Under a clock that went back a pause is not longer than it was asked for."""
@@ -28,6 +25,19 @@ class Pauses:
         if pause is None:
             return 0.0
         return max(0, pause.until - max(pause.asked_at, self._clock())) / 1000
+
+    def told(self, identity: str, seconds: float) -> None:
+        """Keep nothing."""
+
+
+class Pauses(KnownPauses):
+    """The same on a ledger, which also keeps what is told."""
+
+    def __init__(self, ledger: Ledger, clock: Callable[[], Millis], known: Iterable[Pause]) -> None:
+        super().__init__(clock, known)
+        self._ledger = ledger
+        self._unsaved: dict[str, Pause] = {}
+        self._saving: asyncio.Task[None] | None = None
 
     def told(self, identity: str, seconds: float) -> None:
         """See ``PauseMemory.told``. It is stored in the background, together with those told meanwhile."""

@@ -4,6 +4,8 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from bridge.sandbox import SandboxWorld
 from connectors.numora.sandbox import sample_documents
 from tests.cli.cli_process import command, serving
@@ -70,3 +72,26 @@ async def test_a_document_that_would_be_rejected_is_exit_code_1(world: SandboxWo
     unknown = await command("preview", "--config", config, "--tenant", "acme", "no-such-document")
     assert unknown.code == 1
     assert "the source has no document 'no-such-document'" in unknown.err
+
+
+@pytest.mark.parametrize("running", [True, False])
+async def test_a_pause_that_the_service_was_asked_for_holds_for_commands_as_well(
+    world: SandboxWorld, configured: Configured, *, running: bool
+) -> None:
+    (document,) = sample_documents(1)
+    world.workspace("acme").add(document)
+    config = configured()
+    async with serving(config):
+        world.numora.faults.add("throttle", retry_after=3600, times=1)
+        assert (await command("poll", "--config", str(config), "--tenant", "acme")).code == 1
+        if running:
+            asked = [await command(*question, "--config", str(config)) for question in _questions(document.id)]
+    if not running:
+        asked = [await command(*question, "--config", str(config)) for question in _questions(document.id)]
+    assert [each.code for each in asked] == [1, 1]
+    assert all("asked for a pause" in each.everything for each in asked)
+    assert world.numora.violations == 0
+
+
+def _questions(document_id: str) -> tuple[tuple[str, ...], ...]:
+    return (("preview", "--tenant", "acme", document_id), ("check",))
