@@ -138,6 +138,9 @@ class ClientSecretTokens:
 
         self._http.last_status = None
         self._http.retry_after = None
+        # MSAL repeats answers out of this store: an error for a minute, which would hide that a person mended it, and
+        # what it was told of the authority for a day, be it usable or not.
+        self._http.answers.clear()
         if self._application is None:
             if urlsplit(self._authority).scheme != "https":
                 raise BlockedError("authority_invalid", f"authority {self._authority!r} must be an https address.")
@@ -149,8 +152,6 @@ class ClientSecretTokens:
                 http_client=self._http,
                 http_cache=self._http.answers,
             )
-        # MSAL repeats an error out of this store for a minute, which would hide that a person mended it.
-        self._http.answers.clear()
         self._application.remove_tokens_for_client()
         answer = self._application.acquire_token_for_client(scopes=[self._scope])
         return answer if isinstance(answer, dict) else {}

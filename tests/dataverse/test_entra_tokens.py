@@ -190,6 +190,19 @@ async def test_an_error_of_any_form_is_told_and_got_over(
     assert await tokens.token()
 
 
+@pytest.mark.parametrize("body", ["{", "<html>", "", "{}", "null", '{"error": {"code": "x"}}', '{"token_endpoint": 7}'])
+async def test_an_authority_that_is_not_understood_is_asked_again(
+    make: Make, entra: EntraSandbox, monkeypatch: pytest.MonkeyPatch, body: str
+) -> None:
+    monkeypatch.setattr(entra, "refusal", lambda *_: web.Response(text=body, content_type="application/json"))
+    entra.faults.add("status_before", status=500, path="openid-configuration")
+    tokens = make()
+    for _ in range(2):
+        assert isinstance(await outcome_of(tokens), TransientError)
+    entra.faults.clear()
+    assert await tokens.token()
+
+
 async def test_half_an_answer_leaves_no_part_of_a_token_in_the_log(
     make: Make, entra: EntraSandbox, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
