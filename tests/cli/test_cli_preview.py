@@ -8,7 +8,7 @@ import pytest
 
 from bridge.sandbox import SandboxWorld
 from connectors.numora.sandbox import sample_documents
-from tests.cli.cli_process import command, serving
+from tests.cli.cli_process import Ended, command, serving
 
 Configured = Callable[..., Path]
 
@@ -84,14 +84,13 @@ async def test_a_pause_that_the_service_was_asked_for_holds_for_commands_as_well
     async with serving(config):
         world.numora.faults.add("throttle", retry_after=3600, times=1)
         assert (await command("poll", "--config", str(config), "--tenant", "acme")).code == 1
-        if running:
-            asked = [await command(*question, "--config", str(config)) for question in _questions(document.id)]
-    if not running:
-        asked = [await command(*question, "--config", str(config)) for question in _questions(document.id)]
+        asked = await _ask(config, document.id) if running else []
+    asked = asked or await _ask(config, document.id)
     assert [each.code for each in asked] == [1, 1]
     assert all("asked for a pause" in each.everything for each in asked)
     assert world.numora.violations == 0
 
 
-def _questions(document_id: str) -> tuple[tuple[str, ...], ...]:
-    return (("preview", "--tenant", "acme", document_id), ("check",))
+async def _ask(config: Path, document_id: str) -> list[Ended]:
+    questions = (("preview", "--tenant", "acme", document_id), ("check",))
+    return [await command(*question, "--config", str(config)) for question in questions]
