@@ -73,7 +73,7 @@ def _inner(value: Any) -> Any:
 
 
 def _exact(bound: Decimal | int | None) -> Decimal | None:
-    """Return a bound as amounts are: comparing them to whole numbers takes four times as long."""
+    """Return a bound in the form that amounts have, which compare with it the soonest."""
     return None if bound is None else Decimal(bound)
 
 
