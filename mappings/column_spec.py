@@ -82,7 +82,7 @@ def _check_keys(spec: ColumnSpec, path: KeyPath, lint: Lint) -> None:
             if lint.has((*path, key)):
                 message = f"`{key}` has no effect on a constant `value`. Remove it."
                 lint.warn((*path, key), codes.KEY_NOT_USED, message, key=True)
-    if spec.round and spec.scale is None and kind in {"decimal", "money"}:
+    if spec.round and not lint.has((*path, "scale")) and kind in {"decimal", "money"}:
         message = "`round` needs `scale`, the number of digits to round to. Add e.g. `scale: 2`."
         lint.warn((*path, "round"), codes.KEY_NOT_USED, message, key=True)
 
@@ -204,7 +204,7 @@ def _steps(spec: ColumnSpec, path: KeyPath, kind: Kind, lint: Lint, *, of_row: b
             message = (
                 f"{step.name} works on a number, and this column is {kind}. Use `as: decimal`, or remove the step."
             )
-            lint.error(place, codes.BAD_STEP, message)
+            lint.error(place, codes.BAD_STEP, message, by_others=True)
         lint.roots(step.paths, place, of_row=of_row)
         steps.append(step)
     return steps

@@ -6,6 +6,8 @@ from typing import Final
 
 from mappings import codes
 from mappings.findings import Finding
+from mappings.model import MappingFile
+from mappings.salvage import Salvage
 from mappings.selection import ExpressionError, Selection, compile_selection
 from mappings.yaml_findings import nearest
 from mappings.yaml_source import YamlSource
@@ -28,6 +30,21 @@ VIEW_NAMES: Final = (
 
 _NEVER_IN_A_ROW: Final = frozenset({"fields", "confidences", "line_items", "metadata", "review_state"})
 
+_BY_OTHERS: Final = frozenset(
+    {
+        codes.FROM_OR_VALUE,
+        codes.OPTIONS_MISSING,
+        codes.BAD_IDENTITY,
+        codes.BAD_ATTACHMENT,
+        codes.BAD_DEFAULT,
+        codes.BAD_OPTIONS,
+        codes.KEY_NOT_USED,
+    }
+)
+"""Codes of what is wrong with a value only by the keys that stand beside it."""
+_DECISIVE_KEYS: Final = ("as", "from", "value", "options", "by", "column")
+"""Keys by which a part's other keys are judged: with one of them unknown, nothing sure can be said of the others."""
+
 _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 Path = tuple[Hashable, ...]
@@ -36,9 +53,11 @@ Path = tuple[Hashable, ...]
 class Lint:
     """The findings about one file, in the making."""
 
-    def __init__(self, source: YamlSource, text: str) -> None:
+    def __init__(self, source: YamlSource, text: str, sound: Salvage[MappingFile] | None) -> None:
         self.findings: list[Finding] = []
         self._source = source
+        self._gaps = sound.gaps if sound else frozenset()
+        self._strays = sound.strays if sound else frozenset()
         self._lines = text.splitlines()
 
     @property
@@ -46,13 +65,13 @@ class Lint:
         """The findings because of which the file cannot be taken."""
         return [finding for finding in self.findings if finding.severity == "error"]
 
-    def error(self, path: Path, code: str, message: str, *, key: bool = False) -> None:
-        """Note an error at the value at ``path``, or at its key."""
-        self.findings.append(self._source.finding(path, code, message, key=key))
+    def error(self, path: Path, code: str, message: str, *, key: bool = False, by_others: bool = False) -> None:
+        """Note an error at the value at ``path``, or at its key; ``by_others`` when it is one by the keys beside it."""
+        self._add(path, self._source.finding(path, code, message, key=key), by_others=by_others)
 
     def warn(self, path: Path, code: str, message: str, *, key: bool = False) -> None:
         """Note something that works, and is hardly what was meant."""
-        self.findings.append(self._source.finding(path, code, message, key=key, warning=True))
+        self._add(path, self._source.finding(path, code, message, key=key, warning=True))
 
     def has(self, path: Path) -> bool:
         """Tell whether the file has a value at ``path`` that is not null."""
@@ -72,7 +91,7 @@ class Lint:
         try:
             selection = compile_selection(text)
         except ExpressionError as error:
-            self.findings.append(self._inside(path, error, text))
+            self._add(path, self._inside(path, error, text))
             return None
         self.roots(selection.paths, path, of_row=of_row)
         return selection
@@ -96,6 +115,18 @@ class Lint:
         if not _NAME.fullmatch(name):
             message = f"{name!r} cannot be a name. Names have letters, digits and underscores, as in the destination."
             self.error(path, codes.BAD_NAME, message, key=key)
+
+    def _add(self, path: Path, finding: Finding, *, by_others: bool = False) -> None:
+        """Note a finding, unless it only follows from what is said of the file's shape already."""
+        stood_in = any(path[: index + 1] in self._gaps for index in range(len(path)))
+        by_others = by_others or finding.code in _BY_OTHERS
+        if not stood_in and not (by_others and self._is_unsure(path)):
+            self.findings.append(finding)
+
+    def _is_unsure(self, path: Path) -> bool:
+        """Tell whether a key is missing or not understood by which the value at ``path`` would be judged."""
+        parts = (path, path[:-1], path[:-2])
+        return any(part in self._strays or any((*part, key) in self._gaps for key in _DECISIVE_KEYS) for part in parts)
 
     def _inside(self, path: Path, error: ExpressionError, text: str) -> Finding:
         finding = self._source.finding(path, error.code, error.message)

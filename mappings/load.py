@@ -17,7 +17,7 @@ from mappings.lint import Lint
 from mappings.model import AttachmentSpec, ColumnSpec, LookupSpec, MappingFile
 from mappings.names import KeyPath
 from mappings.plan import Identity
-from mappings.salvage import salvage
+from mappings.salvage import Salvage, salvage
 from mappings.transforms import text_of
 from mappings.yaml_source import survey_yaml, validate
 
@@ -36,9 +36,9 @@ def compile_mapping(text: str, file: str) -> CompiledMapping:
     source, unsound = survey_yaml(shield_steps(text), file)
     value = unshield(source.value)
     model, findings = validate(MappingFile, source, value=value)
-    lint = Lint(source, text.removeprefix("\ufeff"))
-    sound = model or salvage(value)
-    parts = _Compiler(sound, lint).parts() if sound else None
+    sound = Salvage(model) if model else salvage(MappingFile, value)
+    lint = Lint(source, text.removeprefix("\ufeff"), sound)
+    parts = _Compiler(sound.model, lint).parts() if sound else None
     every = dict.fromkeys((*unsound, *findings, *lint.findings))
     found = tuple(sorted(every, key=lambda finding: (finding.line or 0, finding.column or 0)))
     if unsound or model is None or parts is None:

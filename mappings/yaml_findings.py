@@ -3,6 +3,7 @@
 import difflib
 import re
 from collections.abc import Hashable, Iterable, Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ValidationError
@@ -36,6 +37,34 @@ _KNOWN_SHOWN = 40
 
 Path = tuple[Hashable, ...]
 """Keys and list indexes from the top of a file to a value."""
+
+
+@dataclass(frozen=True, slots=True)
+class Misfit:
+    """A value that does not fit its model.
+
+    ``is_needed``: its key has to be there. ``is_stray``: its key is not known. ``meant`` is the nearest known value of
+    a misspelt one.
+    """
+
+    path: Path
+    is_needed: bool = False
+    is_stray: bool = False
+    meant: str | None = None
+
+
+def misfits_of(model: type[BaseModel], error: ValidationError) -> tuple[Misfit, ...]:
+    """Return what does not fit, each place once."""
+    found: dict[Path, Misfit] = {}
+    for details in error.errors():
+        kind = details["type"]
+        path, schema = _walk(model, details["loc"])
+        meant = None
+        if kind == "literal_error":
+            meant = _closest(str(details["input"]), _QUOTED.findall(str(details["ctx"]["expected"])))
+        is_needed = kind == "missing" or (bool(path) and _is_needed(schema, path[-1]))
+        found.setdefault(path, Misfit(path, is_needed, kind == "extra_forbidden", meant))
+    return tuple(found.values())
 
 
 def findings_of(model: type[BaseModel], error: ValidationError, source: "YamlSource") -> tuple[Finding, ...]:
@@ -200,6 +229,15 @@ def _names(schema: Mapping[str, Any] | None) -> list[str]:
     if not isinstance(fields, Mapping):
         return []
     return [str(entry.get("validation_alias", name)) for name, entry in fields.items()]
+
+
+def _is_needed(schema: Mapping[str, Any] | None, name: Hashable) -> bool:
+    """Tell whether a part's key has to be there."""
+    fields = (schema or {}).get("fields", {})
+    if not isinstance(fields, Mapping):
+        return False
+    entry = next((entry for key, entry in fields.items() if name in {key, entry.get("validation_alias")}), None)
+    return entry is not None and entry["schema"]["type"] != "default"
 
 
 def _walk(

@@ -46,7 +46,7 @@ def checks_of_bridge(config: BridgeConfig, source: YamlSource) -> Iterator[Findi
 def checks_of_tenant(config: TenantConfig, source: YamlSource, bridge: BridgeConfig) -> Iterator[Finding]:
     """Look at a valid tenant file."""
     yield from _short_keys(config.api_keys, source)
-    if not config.mappings and config.delivery.mode == "external":
+    if not source.value.get("mappings") and config.delivery.mode == "external":
         message = "No schema has a mapping here: no document of this tenant can be delivered. Add one under mappings."
         yield Finding(
             "no_mappings", message, source.file, *source.position(("mappings",), key=True), "mappings", "warning"
@@ -90,16 +90,20 @@ def missing_destination(source: YamlSource) -> Iterator[Finding]:
         yield Finding("missing_key", message, source.file, *source.position(("destination",)), "destination")
 
 
-def shared_keys(owners: Mapping[str, tuple[str, YamlSource | None, tuple[SecretStr, ...]]]) -> dict[str, list[Finding]]:
+def shared_keys(
+    owners: Mapping[str, tuple[str, YamlSource | None, tuple[SecretStr | None, ...]]],
+) -> dict[str, list[Finding]]:
     """Find keys that open more than one door.
 
-    ``owners`` leads from a name to the words for it, its source, and its keys. Returns findings by the name of the
-    later owner; the first one to hold a key keeps it.
+    ``owners`` leads from a name to the words for it, its source, and its keys: None for one that is not known. Returns
+    findings by the name of the later owner; the first one to hold a key keeps it.
     """
     holders: dict[str, tuple[str, str]] = {}
     found: dict[str, list[Finding]] = {}
     for name, (words, source, keys) in owners.items():
         for index, key in enumerate(keys):
+            if key is None:
+                continue
             first, first_words = holders.setdefault(key.get_secret_value(), (name, words))
             if first != name and source is not None:
                 message = f"{first_words} has the same API key. Give each its own: a key is good for one tenant only."

@@ -30,7 +30,8 @@ def load_config(path: Path, environ: Mapping[str, str], *, unused: bool = False)
     reading = read_folder(path, environ, {}, unused=unused)
     tenants = reading.tenants or {}
     findings = [*reading.bridge_findings]
-    shared = _shared_keys(reading.bridge, reading, {name: read.tenant for name, read in tenants.items()})
+    shared = _shared_keys(reading, reading.operator_keys, {name: read.api_keys for name, read in tenants.items()})
+    findings += shared.get(_OPERATOR, ())
     for name, read in tenants.items():
         findings += (*read.findings, *shared.get(name, ()))
     findings += reading.mapping_findings
@@ -60,7 +61,9 @@ def load_tolerant(
         message = "The tenants' folder is gone. Put it back: until then the tenants stay as they are."
         findings = [finding for finding in findings if finding.code not in {"missing_folder", "no_tenants"}]
         findings.append(Finding("missing_folder", message, shown(reading.folder / bridge.tenants)))
-        tenants = {name: ReadTenant(tenant, None, ()) for name, tenant in previous.tenants.items()}
+        tenants = {
+            name: ReadTenant(tenant, None, tenant.config.api_keys, ()) for name, tenant in previous.tenants.items()
+        }
     chosen = {name: read.tenant or previous.tenants.get(name) for name, read in (tenants or {}).items()}
     bridge, shared = _settle_shared_keys(bridge, reading, chosen, previous)
     findings += shared.get(_OPERATOR, ())
@@ -100,21 +103,20 @@ def _needs_restart(previous: BridgeConfig, reading: Reading) -> Iterable[Finding
 
 
 def _shared_keys(
-    bridge: BridgeConfig | None,
     reading: Reading,
-    tenants: Mapping[str, Tenant | None],
+    operator_keys: tuple[SecretStr | None, ...],
+    tenants: Mapping[str, tuple[SecretStr | None, ...]],
     first: Iterable[str] = (_OPERATOR,),
 ) -> dict[str, list[Finding]]:
     """Find owners with another's key. Those named in ``first`` keep theirs, then it goes by the tenants' ids."""
     read = reading.tenants or {}
-    owners: dict[str, tuple[str, YamlSource | None, tuple[SecretStr, ...]]] = {}
+    owners: dict[str, tuple[str, YamlSource | None, tuple[SecretStr | None, ...]]] = {}
     for name in dict.fromkeys((*first, _OPERATOR, *tenants)):
-        tenant = tenants.get(name)
         if name == _OPERATOR:
-            owners[name] = ("The operator", reading.bridge_source, bridge.api_keys if bridge else ())
-        elif tenant is not None:
+            owners[name] = ("The operator", reading.bridge_source, operator_keys)
+        elif name in tenants:
             source = read[name].source if name in read else None
-            owners[name] = (f"The tenant {name}", source, tenant.config.api_keys)
+            owners[name] = (f"The tenant {name}", source, tenants[name])
     return shared_keys(owners)
 
 
@@ -133,7 +135,8 @@ def _settle_shared_keys(
         unchanged = [name for name, tenant in chosen.items() if tenant == previous.tenants.get(name)]
         if bridge.api_keys == previous.bridge.api_keys:
             unchanged.insert(0, _OPERATOR)
-        shared = _shared_keys(bridge, reading, chosen, unchanged)
+        keys = {name: tenant.config.api_keys for name, tenant in chosen.items() if tenant is not None}
+        shared = _shared_keys(reading, bridge.api_keys, keys, unchanged)
         if not shared:
             return bridge, found
         for name, findings in shared.items():

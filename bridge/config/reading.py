@@ -5,9 +5,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
 
-from pydantic import ValidationError
+from pydantic import SecretStr
 
 from bridge.config.checks import checks_of_bridge, checks_of_tenant, missing_destination
 from bridge.config.files import FileReader, UnreadableError, shown
@@ -27,10 +26,14 @@ _TENANT_ID = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 
 @dataclass(frozen=True, slots=True)
 class ReadTenant:
-    """A tenant's file and what became of it; ``tenant`` is None when it cannot be used."""
+    """A tenant's file and what became of it; ``tenant`` is None when it cannot be used.
+
+    ``api_keys`` are those in the file, whether or not it can be used; None for one that is not known.
+    """
 
     tenant: Tenant | None
     source: YamlSource | None
+    api_keys: tuple[SecretStr | None, ...]
     findings: tuple[Finding, ...]
 
 
@@ -39,10 +42,12 @@ class Reading:
     """What a look at a folder gave.
 
     ``bridge`` is None when ``bridge.yaml`` cannot be used, ``tenants`` is None when their folder is not there.
+    ``operator_keys`` are those in the file, whether or not it can be used; None for one that is not known.
     """
 
     bridge: BridgeConfig | None
     bridge_source: YamlSource | None
+    operator_keys: tuple[SecretStr | None, ...]
     bridge_digest: str
     bridge_findings: tuple[Finding, ...]
     folder: Path
@@ -71,13 +76,11 @@ def read_folder(
     folder = file.parent
     read = read_yaml_file(BridgeConfig, file, folder, environ, reader, allow_empty=True)
     findings = [*read.findings]
-    bridge = read.config
-    if bridge is not None and read.source is not None:
-        findings += checks_of_bridge(bridge, read.source)
-        findings += _check_ca_file(bridge, read.source, folder, reader)
-    if _has_errors(findings):
-        bridge = None
-    rules = bridge or fallback or _valid_part(read.value)
+    if read.sound is not None and read.source is not None:
+        findings += read.beside_gaps(checks_of_bridge(read.sound, read.source))
+        findings += read.beside_gaps(_check_ca_file(read.sound, read.source, folder, reader))
+    bridge = None if _has_errors(findings) else read.config
+    rules = bridge or fallback or read.sound or BridgeConfig()
     mapping_files = MappingFiles(folder / rules.mappings, reader, compiled)
     tenant_files = reader.yaml_files(folder / rules.tenants)
     findings += _check_folder(tenant_files, folder / rules.tenants, read, file)
@@ -88,13 +91,14 @@ def read_folder(
         result = _check_tenant(tenant_file, tenant, rules, mapping_files)
         if tenant_file.stem in tenants:
             message = "There are two files for this tenant, .yaml and .yml. Keep one of them."
-            result = ReadTenant(None, None, (Finding("duplicate_tenant", message, shown(tenant_file)),))
+            result = ReadTenant(None, None, (), (Finding("duplicate_tenant", message, shown(tenant_file)),))
         tenants[tenant_file.stem] = result
     if unused:
         mapping_files.look_at_own()
     return Reading(
         bridge,
         read.source,
+        _api_keys(read),
         sha256(read.text.encode()).hexdigest(),
         tuple(findings),
         folder,
@@ -109,17 +113,9 @@ def _has_errors(findings: list[Finding]) -> bool:
     return any(finding.severity == "error" for finding in findings)
 
 
-def _valid_part(value: Any) -> BridgeConfig:
-    """Return what can be used of a broken ``bridge.yaml``, so that the tenants' findings are not false ones."""
-    good: dict[str, Any] = {}
-    for key in ("tenants", "mappings", "allow_hosts"):
-        if key in value:
-            try:
-                BridgeConfig.model_validate({key: value[key]})
-            except ValidationError:
-                continue
-            good[key] = value[key]
-    return BridgeConfig.model_validate(good)
+def _api_keys(read: ReadFile[BridgeConfig] | ReadFile[TenantConfig]) -> tuple[SecretStr | None, ...]:
+    keys = read.sound.api_keys if read.sound is not None else ()
+    return tuple(None if f"api_keys[{index}]" in read.gaps else key for index, key in enumerate(keys))
 
 
 def _check_ca_file(bridge: BridgeConfig, source: YamlSource, folder: Path, reader: FileReader) -> Iterator[Finding]:
@@ -169,20 +165,20 @@ def _check_tenant(
         )
         findings.append(Finding("bad_tenant_id", message, shown(file)))
     if read.source is None:
-        return ReadTenant(None, None, tuple(findings))
+        return ReadTenant(None, None, (), tuple(findings))
     findings += missing_destination(read.source)
     chosen, problems = _choose_mappings(read, mapping_files)
     findings += problems
-    if read.config is not None:
-        findings += checks_of_tenant(read.config, read.source, bridge)
+    if read.sound is not None:
+        findings += read.beside_gaps(checks_of_tenant(read.sound, read.source, bridge))
     findings.sort(key=lambda finding: (finding.line or 0, finding.column or 0))
     if read.config is None or chosen is None or _has_errors(findings):
-        return ReadTenant(None, read.source, tuple(findings))
+        return ReadTenant(None, read.source, _api_keys(read), tuple(findings))
     digest = sha256(read.text.encode())
     for schema, mapping in sorted(chosen.items()):
         digest.update(f"\0{schema}\0{mapping.digest}".encode())
     tenant = Tenant(file.stem, file, read.config, chosen, digest.hexdigest())
-    return ReadTenant(tenant, read.source, tuple(findings))
+    return ReadTenant(tenant, read.source, read.config.api_keys, tuple(findings))
 
 
 def _choose_mappings(
