@@ -128,11 +128,13 @@ class KnownRow(msgspec.Struct, frozen=True):
 
     ``may_exist`` is set once a write may have reached the destination: then it is read before anything is sent.
     ``line_ids`` are the ids of every line that may stand there by our hand: only those are ever removed.
+    ``unsettled`` are the purposes of what this delivery sent before and was not refused: it may have taken effect.
     """
 
     record_id: str | None = None
     line_ids: frozenset[str] = frozenset()
     may_exist: bool = False
+    unsettled: frozenset[str] = frozenset()
 
 
 class WriteResult(msgspec.Struct, frozen=True):

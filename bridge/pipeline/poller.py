@@ -17,6 +17,8 @@ POLL_LEASE: Millis = 5 * 60 * 1000
 
 MOST_PAGES = 10_000
 _MOST_RESETS = 5
+_MOST_EMPTY_PAGES = 100
+"""How many empty pages in a row one poll reads; the next poll goes on behind them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +72,7 @@ class Poller:
 
     async def _read(self, lane: Lane, lease: PollLease, on_work: Callable[[], None]) -> PollReport:
         cursor = lease.state.cursor
-        seen = queued = resets = 0
+        seen = queued = resets = empty = 0
         passed = {cursor}
         for _ in range(MOST_PAGES):
             try:
@@ -103,6 +105,10 @@ class Poller:
             if intake.queued or intake.rechecked:
                 on_work()
             if following is None:
+                break
+            empty = 0 if page.listings else empty + 1
+            if empty >= _MOST_EMPTY_PAGES:
+                log.warning("tenant %s: %s empty pages in a row; the next poll goes on there", lane.tenant, empty)
                 break
             cursor = following
             passed.add(cursor)

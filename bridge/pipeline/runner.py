@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from datetime import UTC, datetime
+from http import HTTPStatus
 
 from bridge.delivery import transitions
 from bridge.delivery.managed import MANAGED_PUSH_FAILED
@@ -165,7 +166,8 @@ class DeliveryRunner:
                 raise RejectedError(await every_problem(lane.destination, plan, key, journal))
             prepared = await lane.destination.prepare(plan, key, journal)
             del document, plan  # many deliveries wait from here on, and what they hold is cold when it is let go of
-            known = KnownRow(delivery.record_id, delivery.line_ids, delivery.may_exist)
+            unsettled = await self._unsettled(delivery)
+            known = KnownRow(delivery.record_id, delivery.line_ids, delivery.may_exist, unsettled)
             journal.stage(
                 journal.delivery.evolve(step=Step.WRITE, may_exist=True, line_ids=delivery.line_ids | prepared.line_ids)
             )
@@ -270,6 +272,13 @@ class DeliveryRunner:
                 error = DeliveryError(reached.code, reached.message or "")
         return transitions.reported(delivery.evolve(error=error), self._policy.clock())
 
+    async def _unsettled(self, delivery: Delivery) -> frozenset[str]:
+        """Return the purposes of what earlier tries sent and no answer refused, once one of them came as far."""
+        if delivery.step is not Step.WRITE:
+            return frozenset()
+        requests = await self._ledger.requests(delivery.id)
+        return frozenset(one.purpose for one in requests if not _was_refused(one.status))
+
     async def _failed(self, journal: DeliveryJournal, error: OutcomeError, started_at: Millis) -> None:
         """Stage what follows from an error; commit it unless the report, which comes next, does so."""
         policy = self._policy
@@ -320,6 +329,11 @@ class DeliveryRunner:
             return False
         # Without problems it was the schedule that ended: another listing begins it anew, our own second look does not.
         return delivery.state is State.FAILED and not delivery.problems and _listed_since(delivery)
+
+
+def _was_refused(status: int | None) -> bool:
+    """Tell whether an answer says that nothing was done; 408 comes from the way there, which knows nothing of it."""
+    return status is not None and 400 <= status < 500 and status != HTTPStatus.REQUEST_TIMEOUT
 
 
 def _report_may_be_lost(delivery: Delivery) -> bool:

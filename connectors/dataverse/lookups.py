@@ -227,7 +227,7 @@ class Lookups:
         if plan.missing == "empty":
             return
         if plan.missing == "skip":
-            raise SkippedError("lookup_missing", f"{plan.column}: {_named(plan)}{what}.")
+            raise SkippedError("lookup_missing", f"{_named(plan)}{what} (column {plan.column}).")
         raise self._rejected(plan, "lookup_missing", what)
 
     def _rejected(self, plan: LookupPlan, code: str, what: str) -> RejectedError:

@@ -24,6 +24,8 @@ from connectors.ports import KnownRow, RequestLog
 from connectors.ports import Operation as Done
 from mappings.plan import Problem
 
+_CORRECTION = "correct row"
+
 
 class Writer:
     """Writes rows of one environment. Above ``deep_insert_limit`` lines a create is a change set."""
@@ -58,7 +60,9 @@ class Writer:
         if changes:
             await self._correct(prepared, stored.row, changes, log)
             return stored.row.id, "updated"
-        return stored.row.id, "created" if ours else "unchanged"
+        if ours:
+            return stored.row.id, "created"
+        return stored.row.id, "updated" if _CORRECTION in known.unsettled else "unchanged"
 
     async def _create(self, prepared: PreparedRow, log: RequestLog) -> tuple[Refusal | None, str | None]:
         """Create the row with its lines in one transaction.
@@ -152,7 +156,7 @@ class Writer:
         if len(operations) > LARGEST_CHANGE_SET:
             message = f"line_items: {len(operations)} changes, and Dynamics takes {LARGEST_CHANGE_SET} at once."
             raise RejectedError((Problem("line_items", None, "too_many_lines", message),))
-        refusal, _ = await self._change_set(prepared, operations, about, "correct row", log)
+        refusal, _ = await self._change_set(prepared, operations, about, _CORRECTION, log)
         return refusal
 
     async def _change_set(
@@ -202,7 +206,7 @@ class Writer:
                 return TransientError(
                     "metadata_changed", f"The table has changed: {refusal.message} Its definition is read again."
                 )
-        elif refusal.not_found and refusal.status < 500 and (prepared.resolved or purpose == "correct row"):
+        elif refusal.not_found and refusal.status < 500 and (prepared.resolved or purpose == _CORRECTION):
             for one in prepared.resolved:
                 self._lookups.forget(one)
             return TransientError(

@@ -128,6 +128,7 @@ async def test_without_a_row_a_document_is_skipped_rejected_or_written_without_i
     with pytest.raises(SkippedError) as skipped:
         await prepare(destination, log, vendor("skip", accountnumber="V9"))
     assert skipped.value.code == "lookup_missing"
+    assert str(skipped.value).startswith("metadata.vendor_code: ")
     with pytest.raises(RejectedError) as rejected:
         await prepare(destination, log, vendor("reject", accountnumber="V9"))
     assert [problem.code for problem in rejected.value.problems] == ["lookup_missing"]

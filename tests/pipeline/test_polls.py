@@ -217,6 +217,32 @@ async def test_cursors_that_go_round_in_circles_end_the_window(caplog: pytest.Lo
     assert any("its window ends here" in message for message in caplog.messages)
 
 
+async def test_empty_pages_without_end_are_read_with_a_rest(caplog: pytest.LogCaptureFixture) -> None:
+    """A poll gives up after some, and the next one goes on behind them: what comes after them is found in the end."""
+
+    class EmptyForLong:
+        """Has one document, behind many empty pages."""
+
+        asked = 0
+
+        async def list_outbox(self, cursor: str | None) -> OutboxPage:
+            """Return a page, whatever the cursor."""
+            self.asked += 1
+            if self.asked == 250:
+                return OutboxPage((Listing("doc_1"),), None)
+            return OutboxPage((), f"c{self.asked}")
+
+    source: Any = EmptyForLong()
+    async with temporary_ledger() as ledger:
+        poller = Poller(ledger, lambda: 0, lambda: "id")
+        lane = Lane("acme", source, None, {}, Gates(lambda: 0, 1, lambda *_: None))
+        reports = [await poller.poll(lane, lambda: None) for _ in range(3)]
+
+    assert [report.seen for report in reports] == [0, 0, 1]
+    assert source.asked == 250
+    assert "empty pages in a row" in caplog.text
+
+
 async def test_a_source_that_refuses_the_key_is_probed_and_not_polled(world: SandboxWorld, tmp_path: Path) -> None:
     """However short the interval is; the poll that was due meanwhile is made once the key is good again."""
     async with staged(world, tmp_path, poll_every="20ms", probe="400ms") as stage:

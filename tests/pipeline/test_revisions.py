@@ -9,6 +9,7 @@ from pipeline_stage import Stage, staged, states
 from bridge.delivery.model import State
 from bridge.sandbox import SandboxWorld
 from connectors.numora.sandbox import OutboxRules
+from connectors.sandbox.faults import FaultKind
 
 
 def bodies(stage: Stage) -> list[bytes]:
@@ -68,6 +69,42 @@ async def test_an_outcome_that_numora_could_not_be_told_is_told_once_it_lists_th
     assert (delivery.error and delivery.error.code) == (None if outcome is State.SUCCEEDED else "required_missing")
     assert len(set(bodies(stage))) == 1
     assert len(stage.world.dataverse.effects) == effects
+
+
+@pytest.mark.parametrize(
+    ("fault", "parameters"),
+    [("reset_after", {}), ("status_after", {"status": 503}), ("status_before", {"status": 503})],
+)
+async def test_a_correction_whose_answer_was_lost_is_told_as_a_correction(
+    stage: Stage, fault: FaultKind, parameters: dict[str, int]
+) -> None:
+    """The row is as it should be when it is read again, and it was the bridge that made it so."""
+    document = stage.invoice()
+    await stage.delivered(document)
+    done = len(stage.world.dataverse.effects)
+    fields = {**document.fields, "invoice_number": "INV-CORRECTED"}
+    stage.world.workspace("acme").amend(document.id, fields=fields)
+    lost = stage.world.dataverse.faults.add(fault, times=1, path=r"\$batch$", **parameters)
+
+    delivery = await stage.delivered(document)
+
+    assert lost.struck == 1
+    assert (delivery.state, delivery.operation) == (State.SUCCEEDED, "updated")
+    assert len(stage.world.dataverse.effects) == done + 1
+
+
+async def test_a_row_that_a_person_made_equal_is_told_as_unchanged(stage: Stage) -> None:
+    """An attempt that only failed to read has corrected nothing."""
+    document = stage.invoice()
+    first = await stage.delivered(document)
+    fields = {**document.fields, "invoice_number": "INV-CORRECTED"}
+    stage.world.workspace("acme").amend(document.id, fields=fields)
+    stage.world.dataverse.store.rows["numora_invoice"][str(first.record_id)].values["numora_name"] = "INV-CORRECTED"
+    stage.world.dataverse.faults.add("status_before", times=1, path=r"numora_invoices\(", status=503)
+
+    delivery = await stage.delivered(document)
+
+    assert (delivery.state, delivery.operation) == (State.SUCCEEDED, "unchanged")
 
 
 async def test_an_outcome_that_numora_could_not_be_told_waits_for_a_listing_or_a_person(stage: Stage) -> None:
