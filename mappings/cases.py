@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any, ClassVar
 from uuid import UUID
@@ -186,7 +186,9 @@ def _equal(wanted: Any, got: Any) -> bool:
     if isinstance(got, (int, Decimal)) and isinstance(wanted, (int, Decimal)):
         return wanted == got
     if isinstance(got, datetime):
-        return _moment(wanted) == got
+        # Between zones, a moment in the hour that a clock repeats equals no other: it is compared in one zone.
+        moment = _moment(wanted)
+        return moment is not None and moment.astimezone(UTC) == got.astimezone(UTC)
     if isinstance(got, date):
         return bool(wanted == got or wanted == got.isoformat())
     if isinstance(got, UUID):

@@ -99,6 +99,8 @@ def _replace(arguments: Sequence[Any]) -> Callable[[Any], Any]:
 
 def _pad_left(arguments: Sequence[Any]) -> Callable[[Any], Any]:
     length, fill = arguments[0], arguments[1] if len(arguments) > 1 else "0"
+    if len(fill) != 1:
+        raise StepError(codes.BAD_STEP, f"pad_left fills with one character, and {fill!r} has {len(fill)}.")
     return lambda text: text.rjust(length, fill)
 
 

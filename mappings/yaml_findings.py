@@ -90,20 +90,50 @@ def nearest(name: str, known: Iterable[str]) -> str:
 
 
 def as_meant(model: type[BaseModel], error: ValidationError, value: Any) -> Any:
-    """Return the value with every misspelt tag of a union as the nearest known one; None when there is none such.
+    """Return the value with what tags of unions are meant to be; None when there is none such.
 
-    ``value`` is what was validated. It is left as it is.
+    A misspelt tag is meant to be the nearest known one, and one that is missing the one that suits what stands there
+    best. ``value`` is what was validated. It is left as it is.
     """
     meant = value
     for details in error.errors():
-        if details["type"] != "union_tag_invalid":
+        if details["type"] not in {"union_tag_invalid", "union_tag_not_found"}:
             continue
         name, known = _tags(details.get("ctx", {}))
         path = (*_walk(model, details["loc"])[0], name)
-        close = _closest(str(details["ctx"]["tag"]), known)
-        if close is not None:
-            meant = _replaced(meant, path, close)
+        if details["type"] == "union_tag_invalid":
+            tag = _closest(str(details["ctx"]["tag"]), known)
+        else:
+            known = known or _tags_of(model, details["loc"])
+            tag = _best(model, meant, path, known) if isinstance(details["input"], dict) else None
+        if tag is not None:
+            meant = _replaced(meant, path, tag)
     return None if meant is value else meant
+
+
+def _best(model: type[BaseModel], value: Any, path: Path, known: Iterable[str]) -> str | None:
+    """Return the tag with which the fewest things are wrong."""
+    faults = {tag: _count_errors(model, _replaced(value, path, tag)) for tag in known}
+    return min(faults, key=faults.__getitem__, default=None)
+
+
+def _count_errors(model: type[BaseModel], value: Any) -> int:
+    try:
+        model.model_validate(value)
+    except ValidationError as error:
+        return error.error_count()
+    return 0
+
+
+def _tags_of(model: type[BaseModel], location: tuple[int | str, ...]) -> list[str]:
+    """Return the tags of the union that a location leads to."""
+    core: Any = model.__pydantic_core_schema__
+    definitions = {entry["ref"]: entry for entry in core.get("definitions", ()) if "ref" in entry}
+    _, holder = _walk(model, location)
+    fields = (holder or {}).get("fields", {})
+    entry = fields.get(location[-1]) if isinstance(fields, Mapping) else None
+    union = _inner(entry["schema"], definitions) if entry else None
+    return [str(tag) for tag in union["choices"]] if union and union.get("type") == "tagged-union" else []
 
 
 def dotted(path: Path) -> str | None:
@@ -166,7 +196,7 @@ def _replaced(value: Any, path: Path, item: Any) -> Any:
     if not path:
         return item
     copy = value.copy()
-    copy[path[0]] = _replaced(value[path[0]], path[1:], item)
+    copy[path[0]] = item if len(path) == 1 else _replaced(value[path[0]], path[1:], item)
     return copy
 
 

@@ -20,7 +20,7 @@ FINDING_CODES: Final[Mapping[str, str]] = {
     "mapping_destination_mismatch": "A mapping file is for another kind of destination than the tenant's.",
     "mapping_schema_mismatch": "A mapping file is for another schema than the one it is named for.",
     "mapping_test_failed": "A test inside a mapping file fails.",
-    "missing_folder": "The folder of the tenant files is not there.",
+    "missing_folder": "The folder of the tenant files, or of your own mappings, is not there.",
     "missing_key": "A key that is needed is not there.",
     "missing_mapping": "A mapping file is neither in the mappings folder nor among the shipped ones.",
     "missing_secret": "A variable or file that a `${…}` names is not there, or is empty.",

@@ -1,6 +1,6 @@
 """Loading a configuration: all of it or nothing at start, and as much of it as is good while running."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from hashlib import sha256
 from pathlib import Path
 from types import MappingProxyType
@@ -10,6 +10,7 @@ from pydantic import SecretStr
 from bridge.config.checks import shared_keys
 from bridge.config.files import shown
 from bridge.config.loaded import LoadedConfig, Tenant
+from bridge.config.mapping_files import is_shipped
 from bridge.config.models import BridgeConfig
 from bridge.config.reading import Reading, ReadTenant, read_folder
 from mappings.findings import Finding, FindingsError
@@ -65,6 +66,7 @@ def load_tolerant(
             name: ReadTenant(tenant, None, tenant.config.api_keys, ()) for name, tenant in previous.tenants.items()
         }
     chosen = {name: read.tenant or previous.tenants.get(name) for name, read in (tenants or {}).items()}
+    findings += tuple(_keep_own_mappings(reading, chosen, previous, findings))
     bridge, shared = _settle_shared_keys(bridge, reading, chosen, previous)
     findings += shared.get(_OPERATOR, ())
     for name, read in (tenants or {}).items():
@@ -92,6 +94,23 @@ def _assemble(
         stamps=MappingProxyType(reading.reader.stamps),
         compiled=MappingProxyType(dict(reading.compiled)),
     )
+
+
+def _keep_own_mappings(
+    reading: Reading, chosen: dict[str, Tenant | None], previous: LoadedConfig, findings: Iterable[Finding]
+) -> Iterator[Finding]:
+    """Let tenants stay as they are whose own mappings went with their folder: shipped ones are not what they chose."""
+    if not reading.mappings_are_gone:
+        return
+    kept = [
+        name
+        for name, tenant in previous.tenants.items()
+        if name in chosen and any(not is_shipped(mapping.file) for mapping in tenant.mappings.values())
+    ]
+    chosen.update((name, previous.tenants[name]) for name in kept)
+    if kept and all(finding.key != "mappings" for finding in findings if finding.code == "missing_folder"):
+        message = "The folder of your own mappings is gone. Put it back: until then their tenants stay as they are."
+        yield Finding("missing_folder", message, shown(reading.mappings_folder))
 
 
 def _needs_restart(previous: BridgeConfig, reading: Reading) -> Iterable[Finding]:

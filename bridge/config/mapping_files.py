@@ -14,6 +14,13 @@ from mappings.yaml_source import decode_text
 
 FILE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.\-]*\.ya?ml")
 
+_SHIPPED = "mappings/library/"
+
+
+def is_shipped(file: str) -> bool:
+    """Tell whether a mapping's file, as findings show it, is one of the shipped library."""
+    return file.startswith(_SHIPPED)
+
 
 class MappingFiles:
     """Finds mapping files: first in a configuration's own folder, then in the shipped library."""
@@ -26,7 +33,9 @@ class MappingFiles:
     ) -> None:
         self._folder = folder
         self._reader = reader
-        self._own = {path.name for path in reader.yaml_files(folder) or ()}
+        own = reader.yaml_files(folder)
+        self.folder_is_gone = own is None
+        self._own = {path.name for path in own or ()}
         self._library = files("mappings") / "library"
         self._before = compiled
         self._results: dict[str, CompiledFile] = {}
@@ -59,7 +68,7 @@ class MappingFiles:
                 shipped = self._library / name
                 if not FILE_NAME.fullmatch(name) or not shipped.is_file():
                     return None
-                file, data = f"mappings/library/{name}", shipped.read_bytes()
+                file, data = f"{_SHIPPED}{name}", shipped.read_bytes()
         except UnreadableError as error:
             finding = Finding("unreadable_file", f"The file {error.reason}.", shown(self._folder / name))
             result = CompiledFile(None, (finding,))

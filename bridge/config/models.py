@@ -1,12 +1,13 @@
 """The shape of ``bridge.yaml`` and of a tenant file: every key with its default and its meaning."""
 
+import re
 from collections.abc import Iterable
 from datetime import timedelta
 from functools import reduce
 from operator import or_
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 from pydantic_core import PydanticCustomError
 
 from connectors.registry import DESTINATIONS, SOURCES
@@ -65,11 +66,15 @@ def _check_host(value: str) -> str:
     return value
 
 
+def _from_text(value: Any) -> Any:
+    return int(value) if isinstance(value, str) and re.fullmatch("[0-9]{1,5}", value) else value
+
+
 class ListenConfig(SettingsModel):
     """Where the bridge listens."""
 
     host: str = Field(default="127.0.0.1", min_length=1, max_length=255, description="The address to listen on.")
-    port: Annotated[int, Field(strict=False)] = Field(
+    port: Annotated[int, BeforeValidator(_from_text)] = Field(
         default=8484,
         ge=0,
         le=65_535,

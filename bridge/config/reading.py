@@ -42,6 +42,7 @@ class Reading:
     """What a look at a folder gave.
 
     ``bridge`` is None when ``bridge.yaml`` cannot be used, ``tenants`` is None when their folder is not there.
+    ``mappings_are_gone`` when that of the own mapping files is not.
     ``operator_keys`` are those in the file, whether or not it can be used; None for one that is not known.
     """
 
@@ -52,6 +53,8 @@ class Reading:
     bridge_findings: tuple[Finding, ...]
     folder: Path
     tenants: Mapping[str, ReadTenant] | None
+    mappings_folder: Path
+    mappings_are_gone: bool
     mapping_findings: tuple[Finding, ...]
     compiled: Mapping[tuple[str, str], CompiledFile]
     reader: FileReader
@@ -83,6 +86,8 @@ def read_folder(
     rules = bridge or fallback or read.sound or BridgeConfig()
     mapping_files = MappingFiles(folder / rules.mappings, reader, compiled)
     tenant_files = reader.yaml_files(folder / rules.tenants)
+    if mapping_files.folder_is_gone and read.source is not None:
+        findings += read.beside_gaps(_check_mappings_folder(rules, read.source, folder))
     findings += _check_folder(tenant_files, folder / rules.tenants, read, file)
     tenants: dict[str, ReadTenant] = {}
     for tenant_file in tenant_files or ():
@@ -103,6 +108,8 @@ def read_folder(
         tuple(findings),
         folder,
         None if tenant_files is None else tenants,
+        folder / rules.mappings,
+        mapping_files.folder_is_gone,
         mapping_files.findings,
         mapping_files.compiled,
         reader,
@@ -131,6 +138,13 @@ def _check_ca_file(bridge: BridgeConfig, source: YamlSource, folder: Path, reade
     if b"-----BEGIN CERTIFICATE-----" not in data:
         message = "There is no certificate in this file. It should be PEM: -----BEGIN CERTIFICATE----- and so on."
         yield source.finding(("ca_file",), "bad_value", message)
+
+
+def _check_mappings_folder(bridge: BridgeConfig, source: YamlSource, folder: Path) -> Iterator[Finding]:
+    """Look at a folder that is not there: the usual one need not be, since there are shipped mappings."""
+    if "mappings" in source.value and bridge.mappings != BridgeConfig.model_fields["mappings"].default:
+        message = f"The folder {shown(folder / bridge.mappings)} is not there. Make it, or name another."
+        yield source.finding(("mappings",), "missing_folder", message)
 
 
 def _check_folder(

@@ -16,9 +16,7 @@ _PLACEHOLDERS: Final = re.compile(r"\{([^{}]*)\}")
 def _check_template(value: str) -> str:
     names = _PLACEHOLDERS.findall(value)
     if names.count("raw") != 1 or not {"t", "id", "raw"}.issuperset(names) or re.search("[{}]", _without(value)):
-        raise PydanticCustomError(
-            "bad_value", "This should hold {{raw}} once, and may hold {{t}} and {{id}}: {{t}}.{{raw}}.", {}
-        )
+        raise PydanticCustomError("bad_value", "This should hold {raw} once, and may hold {t} and {id}: {t}.{raw}.")
     return value
 
 

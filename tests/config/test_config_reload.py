@@ -82,6 +82,22 @@ def test_a_folder_that_is_gone_takes_no_tenant_with_it(write, loaded, environ):
     assert (again, findings) == (loaded, ())
 
 
+def test_mappings_that_are_gone_are_not_replaced_by_shipped_ones(write, loaded, environ):
+    """Neither at once, nor with the next change while they are still away."""
+    assert any(mapping.file.startswith("config/") for mapping in loaded.tenants["acme"].mappings.values())
+    folder = loaded.folder / "mappings"
+    folder.rename(loaded.folder / "elsewhere")
+    again, findings = load_tolerant(loaded, loaded.folder, environ)
+    again, later = load_tolerant(again, loaded.folder, environ)
+    assert again.tenants == loaded.tenants
+    assert again.tenants["acme"].mappings == loaded.tenants["acme"].mappings
+    assert "missing_folder" in codes(findings)
+    assert "missing_folder" in codes(later)
+    (loaded.folder / "elsewhere").rename(folder)
+    again, findings = load_tolerant(again, loaded.folder, environ)
+    assert (again, findings) == (loaded, ())
+
+
 @pytest.mark.parametrize("text", ["log: {level: loud}\n", "a: [", "- 1\n", "${", "store: postgresql://x/y\n"])
 def test_a_bad_bridge_file_keeps_the_previous_one(loaded, reload, files, text):
     files["bridge.yaml"] = text

@@ -63,6 +63,9 @@ def test_a_bad_value_hides_no_other_check(tmp_path: Path, broken: str, expected:
         (TENANT.replace("kind: numora", "kind: sap"), ("source.kind", "bad_value")),
         (TENANT.replace("kind: numora, ", ""), ("source.kind", "missing_key")),
         (TENANT.replace(', api_key: "${KEY}"', ""), ("source.api_key", "missing_key")),
+        (TENANT.replace("kind: numora, ", "poll: {evry: 5m}, "), ("source.poll.evry", "unknown_key")),
+        (TENANT.replace("kind: numora", "knd: numora"), ("source.knd", "unknown_key")),
+        (TENANT.replace("kind: client_secret, tenant_id", "tenantid"), ("destination.auth.tenantid", "unknown_key")),
         (TENANT.replace("base_url", "base_ulr"), ("source.base_ulr", "unknown_key")),
         (TENANT.replace("url: https://acme", "url: ftp://acme"), ("destination.url", "bad_url")),
         (TENANT.replace("auth: {kind: client_secret", "auth: {kind: magic"), ("destination.auth.kind", "bad_value")),
@@ -90,6 +93,15 @@ def test_what_cannot_be_told_of_two_tenants_is_no_shared_key(tmp_path: Path) -> 
     keys = 'api_keys: ["${GONE}", 5]\n'
     found = found_in(folder_of(tmp_path, "{}", acme=TENANT + keys, beta=TENANT + keys))
     assert sorted(code for _, _, code in found if code != "no_mappings") == ["missing_secret"] * 2 + ["wrong_type"] * 2
+
+
+def test_a_mappings_folder_that_is_named_has_to_be_there(tmp_path: Path) -> None:
+    """The shipped mappings would be used, and nobody asked for them."""
+    text = TENANT.replace("mappings: {}", "mappings: {invoice_v2: invoice_v2.dataverse.yaml}")
+    folder = folder_of(tmp_path, "mappings: mappigns\n", acme=text)
+    assert ("bridge.yaml", "mappings", "missing_folder") in found_in(folder)
+    (folder / "bridge.yaml").write_text("mappings: mappings\n")
+    assert load_config(folder, ENVIRON).tenants.keys() == {"acme"}
 
 
 HEAD = """\

@@ -193,6 +193,8 @@ def test_steps_never_put_together_more_than_a_column_could_hold(step):
         ("truncate(0)", "bad_step"),
         ("truncate(-1)", "bad_step"),
         ("pad_left(99999999999)", "bad_step"),
+        ("pad_left(5, ab)", "bad_step"),
+        ('pad_left(5, "")', "bad_step"),
         ("truncate(1, 2)", "bad_step"),
         ("replace(a)", "bad_step"),
         ("replace( , _)", "bad_step"),
