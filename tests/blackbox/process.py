@@ -3,7 +3,6 @@
 import asyncio
 import os
 import signal
-import socket
 import sys
 from pathlib import Path
 from typing import Any
@@ -14,12 +13,6 @@ import msgspec
 ROOT = Path(__file__).parents[2]
 PATIENCE = 60.0
 decode = msgspec.json.decode
-
-
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
 
 
 def environment(**more: str) -> dict[str, str]:

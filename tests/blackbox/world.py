@@ -16,7 +16,8 @@ from tests.blackbox.imitations.entra import App, Entra
 from tests.blackbox.imitations.numora import Doc
 from tests.blackbox.imitations.numora_actions import ActingNumora
 from tests.blackbox.imitations.receiver import Receiver
-from tests.blackbox.process import Bridge, free_port
+from tests.blackbox.process import Bridge
+from tests.ports import free_port
 
 PATIENCE = 60.0
 

@@ -5,7 +5,6 @@ import fcntl
 import os
 import pty
 import re
-import socket
 import struct
 import sys
 import termios
@@ -115,9 +114,3 @@ async def _is_ready(session: aiohttp.ClientSession, url: str) -> bool:
         async with session.get(f"{url}/healthz") as healthy, session.get(f"{url}/v1/me") as answer:
             return healthy.status == 200 and answer.status == 401
     return False
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port: int = probe.getsockname()[1]
-        return port

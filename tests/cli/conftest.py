@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from bridge.sandbox import SandboxWorld
-from tests.cli.cli_process import free_port
+from tests.ports import free_port
 
 
 @pytest.fixture

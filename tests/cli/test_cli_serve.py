@@ -9,7 +9,8 @@ import pytest
 
 from bridge.sandbox import SandboxWorld
 from connectors.numora.sandbox import sample_documents
-from tests.cli.cli_process import PATIENCE, command, ended, free_port, serving
+from tests.cli.cli_process import PATIENCE, command, ended, serving
+from tests.ports import free_port
 
 Configured = Callable[..., Path]
 

@@ -12,7 +12,7 @@ import aiohttp
 import msgspec
 from n8n_installation import Installation
 
-from tests.cli.cli_process import free_port
+from tests.ports import free_port
 
 PATIENCE: Final = 120.0
 SILENT: Final = {

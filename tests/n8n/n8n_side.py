@@ -13,7 +13,7 @@ from bridge.sandbox import OPERATOR_KEY, SandboxWorld
 from connectors.numora.sandbox.documents import SandboxDocument
 from connectors.numora.sandbox.samples import sample_documents
 from tests.blackbox.process import Bridge
-from tests.cli.cli_process import free_port
+from tests.ports import free_port
 
 Seen = TypeVar("Seen")
 RETRIES = ("0s", *["500ms"] * 20, *["2s"] * 79)

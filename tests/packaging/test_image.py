@@ -10,7 +10,6 @@ import os
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import sysconfig
@@ -21,6 +20,8 @@ from typing import Any
 
 import pytest
 from ruamel.yaml import YAML
+
+from tests.ports import free_port
 
 ROOT = Path(__file__).parents[2]
 UID = 10001
@@ -140,13 +141,6 @@ def _confines() -> bool:
 
 
 CONFINES = _confines()
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 @pytest.fixture(scope="module")
