@@ -96,7 +96,8 @@ def read_folder(
         result = _check_tenant(tenant_file, tenant, rules, mapping_files)
         if tenant_file.stem in tenants:
             message = "There are two files for this tenant, .yaml and .yml. Keep one of them."
-            result = ReadTenant(None, None, (), (Finding("duplicate_tenant", message, shown(tenant_file)),))
+            duplicate = Finding("duplicate_tenant", message, shown(tenant_file))
+            result = ReadTenant(None, None, (), (*tenants[tenant_file.stem].findings, duplicate, *result.findings))
         tenants[tenant_file.stem] = result
     if unused:
         mapping_files.look_at_own()

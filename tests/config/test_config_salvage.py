@@ -6,7 +6,7 @@ import pytest
 
 from bridge.config.load import load_config
 from mappings.findings import FindingsError
-from mappings.load import compile_mapping
+from mappings.load import compile_mapping, run_tests
 
 TENANT = """\
 source: {kind: numora, base_url: https://numora.example, api_key: "${KEY}"}
@@ -95,6 +95,24 @@ def test_what_cannot_be_told_of_two_tenants_is_no_shared_key(tmp_path: Path) -> 
     assert sorted(code for _, _, code in found if code != "no_mappings") == ["missing_secret"] * 2 + ["wrong_type"] * 2
 
 
+def test_two_files_of_one_tenant_are_both_looked_at(tmp_path: Path) -> None:
+    folder = folder_of(tmp_path, "{}", acme=TENANT + "foo: 1\n")
+    (folder / "tenants" / "acme.yml").write_text(TENANT + "bar: 1\n")
+    found = [entry for entry in found_in(folder) if entry[2] != "no_mappings"]
+    assert found == [
+        ("acme.yaml", "foo", "unknown_key"),
+        ("acme.yml", None, "duplicate_tenant"),
+        ("acme.yml", "bar", "unknown_key"),
+    ]
+
+
+def test_a_message_with_braces_can_be_copied(tmp_path: Path) -> None:
+    text = TENANT.replace('api_key: "${KEY}"}', 'api_key: "${KEY}", webhook: {template: x}}')
+    with pytest.raises(FindingsError, match=r"\{t\}\.\{raw\}\.") as raised:
+        load_config(folder_of(tmp_path, "{}", acme=text), ENVIRON)
+    assert "{{" not in str(raised.value)
+
+
 def test_a_mappings_folder_that_is_named_has_to_be_there(tmp_path: Path) -> None:
     """The shipped mappings would be used, and nobody asked for them."""
     text = TENANT.replace("mappings: {}", "mappings: {invoice_v2: invoice_v2.dataverse.yaml}")
@@ -102,6 +120,17 @@ def test_a_mappings_folder_that_is_named_has_to_be_there(tmp_path: Path) -> None
     assert ("bridge.yaml", "mappings", "missing_folder") in found_in(folder)
     (folder / "bridge.yaml").write_text("mappings: mappings\n")
     assert load_config(folder, ENVIRON).tenants.keys() == {"acme"}
+
+
+def test_the_hour_that_a_clock_repeats_can_be_tested_in_a_file() -> None:
+    mapping = compile_mapping(
+        HEAD
+        + "columns: {t_at: {from: fields.at, as: datetime, timezone: Europe/Berlin}}\n"
+        + "tests: [{name: a, document: {fields: {at: '2026-10-25T02:30:00'}},"
+        + " expect: {columns: {t_at: '2026-10-25T02:30:00+02:00'}}}]\n",
+        "m.yaml",
+    )
+    assert [(result.passed, result.differences) for result in run_tests(mapping)] == [(True, ())]
 
 
 HEAD = """\
